@@ -1,0 +1,92 @@
+/**
+ * Shared mappings of files.
+ *
+ * Invariants
+ *   1. A view is exactly the bytes asked for, inside the mapping; anything else is refused.
+ *   2. After `unmap` no new view is given. A view handed out earlier must not be touched any more: that is a crash
+ *      (SIGSEGV), or another mapping's bytes. Whoever calls `unmap` answers for it.
+ *   3. Pages past the end of the file may be mapped but not touched (SIGBUS). The caller checks bounds.
+ *
+ * Callers: the device, the pin table.
+ */
+import assert from 'node:assert/strict'
+import { constants } from 'node:os'
+
+import { callFailed, lastErrno, libc, retryInterrupted, viewMemory } from './libc.ts'
+
+const PROT_READ = 1
+const PROT_WRITE = 2
+const MAP_SHARED = 1
+const MAP_NORESERVE = 0x4000
+const MS_SYNC = 4
+
+/** A mapping; offsets and lengths in bytes, offsets relative to its start. */
+export interface MappedMemory {
+  readonly address: bigint
+  readonly length: number
+  /** A new ArrayBuffer over part of the mapping, usable until `unmap`. Detach it with `transfer(0)`. 2 µs. */
+  view(offset: number, length: number): ArrayBuffer
+  /**
+   * Writes that part back and waits until it is durable, along with what is needed to find it again (new extents):
+   * msync(MS_SYNC) is vfs_fsync_range() with datasync on the file (Linux, mm/msync.c). The offset must be that of a
+   * page. Throws EIO, ENOSPC, EDQUOT; after that the kernel takes the lost pages for clean, so do not try again.
+   */
+  sync(offset: number, length: number): void
+  /** Ends the mapping; a second call does nothing. */
+  unmap(): void
+}
+
+class Mapping implements MappedMemory {
+  readonly address: bigint
+  readonly length: number
+  #mapped = true
+
+  constructor(address: bigint, length: number) {
+    this.address = address
+    this.length = length
+  }
+
+  view(offset: number, length: number): ArrayBuffer {
+    return viewMemory(this.#locate(offset, length), length)
+  }
+
+  sync(offset: number, length: number): void {
+    const address = this.#locate(offset, length)
+    if (retryInterrupted(() => libc().msync(address, length, MS_SYNC)) === 0) return
+    throw callFailed('a mapped file could not be written back; what was not durable before may be lost', { syscall: 'msync' })
+  }
+
+  unmap(): void {
+    if (!this.#mapped) return
+    this.#mapped = false
+    const result = libc().munmap(this.address, this.length)
+    assert.equal(result, 0, `munmap of a mapping we made failed with errno ${lastErrno()}`)
+  }
+
+  #locate(offset: number, length: number): bigint {
+    assert(this.#mapped, 'the mapping has ended')
+    assert(Number.isSafeInteger(offset) && offset >= 0, 'offset is a byte of the mapping')
+    assert(Number.isSafeInteger(length) && length > 0 && length <= this.length - offset, 'the part is in the mapping')
+    return this.address + BigInt(offset)
+  }
+}
+
+/**
+ * Maps `length` bytes of an open file from byte `offset` (of a page), readable and writable, shared with every process
+ * that maps them too. Takes addresses, not memory: a sparse tebibyte costs the same 10 µs as a page. The descriptor may
+ * be closed afterwards. Throws what mmap(2) says; `ENODEV` where the file system cannot map files, `ENOMEM` when
+ * addresses or mappings (vm.max_map_count) run out.
+ */
+export function mapShared(fd: number, offset: number, length: number): MappedMemory {
+  assert(Number.isSafeInteger(length) && length > 0, 'a mapping has bytes')
+  const address = libc().mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, offset)
+  if (address !== -1) return new Mapping(BigInt(address), length)
+  switch (lastErrno()) {
+    case constants.errno.ENODEV:
+      throw callFailed('the file system cannot map files; put the pool on ext4, XFS, btrfs or tmpfs', { syscall: 'mmap' })
+    case constants.errno.ENOMEM:
+      throw callFailed(`no room to map ${length} bytes; see ulimit -v and vm.max_map_count`, { syscall: 'mmap' })
+    default:
+      throw callFailed(`${length} bytes at ${offset} could not be mapped`, { syscall: 'mmap' })
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Which process is meant. A pid alone is used again; a pid, its start time and the boot are not.
+ *
+ * All of it is as this pid namespace sees it, and serves to *name* a process. Whether the owner of a slot lives is asked
+ * of its lock (`file-lock.ts`), which works across namespaces. Callers: the pin table, error messages.
+ */
+import { readFileSync } from 'node:fs'
+
+import { codeOf } from '../errors.ts'
+
+const COMMAND_LINE_CHARACTERS = 200
+
+let boot: string | undefined
+
+/** The kernel's random name for this boot, a UUID. */
+export function bootId(): string {
+  return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())
+}
+
+function readOf(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
+    throw error
+  }
+}
+
+/**
+ * When a process was started, in clock ticks (1/100 s) since boot; `undefined` when there is none with this pid, or /proc
+ * hides it (hidepid). A process that is dead but not waited for still has one. 20 µs.
+ */
+export function processStartTime(pid: number): number | undefined {
+  const stat = readOf(pid, 'stat')
+  if (stat === undefined) return undefined
+  // field 2 is the command in parentheses and may itself hold spaces and parentheses; field 3 follows the last ')'
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const startTime = Number(fields[22 - 3])
+  return Number.isSafeInteger(startTime) ? startTime : undefined
+}
+
+/** The command line of a process as one printable line, at most 200 characters; '' when it cannot be read. */
+export function commandLine(pid: number): string {
+  const words = readOf(pid, 'cmdline') ?? ''
+  // a process chooses these bytes itself: nothing of it may move a terminal's cursor
+  const line = words.replace(/\p{Cc}+/gu, ' ').trim()
+  return line.length <= COMMAND_LINE_CHARACTERS ? line : `${line.slice(0, COMMAND_LINE_CHARACTERS - 1)}…`
+}

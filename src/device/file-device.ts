@@ -8,6 +8,10 @@
  *   3. After a flush failed, every later flush and allocation fails. The kernel reports a lost write once and then takes
  *      the page for clean; a retry that succeeds would be a lie.
  *
+ * Limit: on ext4 and XFS another program that reads the device file (a backup of a live pool) fills the page cache with
+ * folios that span holes; when then the host is full *and* an allocated block in such a folio is written that was not in
+ * memory before, the write fails with SIGBUS. Nothing from here can rule that out; take backups through the pool.
+ *
  * Two processes may allocate and discard at once, in different runs. Durability: `flush` is fdatasync(2), which on these
  * file systems writes back pages that were dirtied through mappings and makes allocations and punches durable.
  */
@@ -85,6 +89,12 @@ export class FileDevice implements Device {
   map(run: Run): ArrayBuffer {
     this.#check(run)
     return this.#map.view(run)
+  }
+
+  /** Starts reading the run into memory and does not wait: for runs that will be read whole. Advice, never an error. */
+  prefetch(run: Run): void {
+    this.#check(run)
+    this.#map.prefetch(run)
   }
 
   allocate(run: Run): void {

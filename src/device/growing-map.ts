@@ -31,6 +31,10 @@ export class GrowingMap {
     return this.#newest().view(bytesOf(run.start), bytesOf(run.count))
   }
 
+  prefetch(run: Run): void {
+    this.#newest().prefetch(bytesOf(run.start), bytesOf(run.count))
+  }
+
   sync(run: Run): void {
     this.#newest().sync(bytesOf(run.start), bytesOf(run.count))
   }

@@ -94,11 +94,15 @@ export function unallocatedSpace(fd: number, offset: number, length: number): By
 
 /**
  * {@link allocateSpace}, whole or not at all: when it fails, what it got until then goes back to the host, and what had
- * space before keeps it. The caller must be the only one who allocates or punches this range. (tmpfs undoes by itself.)
+ * space before keeps it. (tmpfs undoes by itself.) The caller must be the only one who allocates or punches this range.
+ * 10 to 20 µs, 3 µs when all of it has space.
  */
 export function allocateSpaceWhole(fd: number, offset: number, length: number): void {
   const gaps = unallocatedSpace(fd, offset, length)
   if (gaps?.length === 0) return
+  // Drops what page cache there is of the holes: another program that read the file (a backup) leaves large folios that
+  // span holes, and the first write into one would need space for all of it (see memory-map.ts).
+  for (const gap of gaps ?? []) punchHole(fd, gap.start, gap.end - gap.start)
   try {
     allocateSpace(fd, offset, length)
   } catch (error) {

@@ -22,6 +22,7 @@ interface Libc {
   mmap(address: null, length: number, protection: number, flags: number, fd: number, offset: number): number
   munmap(address: bigint, length: number): number
   msync(address: bigint, length: number, flags: number): number
+  madvise(address: bigint, length: number, advice: number): number
   fallocate(fd: number, mode: number, offset: number, length: number): number
   fcntl(fd: number, command: number, argument: Uint8Array): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
@@ -63,6 +64,7 @@ function load(): Loaded {
     mmap: libc.func('int64_t mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)'),
     munmap: libc.func('int munmap(uint64_t address, size_t length)'),
     msync: libc.func('int msync(uint64_t address, size_t length, int flags)'),
+    madvise: libc.func('int madvise(uint64_t address, size_t length, int advice)'),
     fallocate: libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
     fcntl: libc.func('int fcntl(int fd, int command, void *argument)'),

@@ -5,7 +5,8 @@
  *   1. A view is exactly the bytes asked for, inside the mapping; anything else is refused.
  *   2. After `unmap` no new view is given. A view handed out earlier must not be touched any more: that is a crash
  *      (SIGSEGV), or another mapping's bytes. Whoever calls `unmap` answers for it.
- *   3. Pages past the end of the file may be mapped but not touched (SIGBUS). The caller checks bounds.
+ *   3. Faults read single pages; whoever will read much calls `prefetch`.
+ *   4. Pages past the end of the file may be mapped but not touched (SIGBUS). The caller checks bounds.
  *
  * Callers: the device, the pin table.
  */
@@ -19,6 +20,11 @@ const PROT_WRITE = 2
 const MAP_SHARED = 1
 const MAP_NORESERVE = 0x4000
 const MS_SYNC = 4
+const MADV_RANDOM = 1
+const MADV_WILLNEED = 3
+
+/** The kernel starts no more than a device's read-ahead at once, and forgets the rest of what was asked. */
+const PREFETCH_BYTES = 1 << 20
 
 /** A mapping; offsets and lengths in bytes, offsets relative to its start. */
 export interface MappedMemory {
@@ -26,6 +32,11 @@ export interface MappedMemory {
   readonly length: number
   /** A new ArrayBuffer over part of the mapping, usable until `unmap`. Detach it with `transfer(0)`. 2 µs. */
   view(offset: number, length: number): ArrayBuffer
+  /**
+   * Has the kernel read that part ahead; does not wait for it. The offset must be that of a page. Faults read single
+   * pages (see below), so reading a cold MiB is eight times faster after this. 9 µs for a MiB that is in memory already.
+   */
+  prefetch(offset: number, length: number): void
   /**
    * Writes that part back and waits until it is durable, along with what is needed to find it again (new extents):
    * msync(MS_SYNC) is vfs_fsync_range() with datasync on the file (Linux, mm/msync.c). The offset must be that of a
@@ -44,10 +55,22 @@ class Mapping implements MappedMemory {
   constructor(address: bigint, length: number) {
     this.address = address
     this.length = length
+    // No read-ahead by faults: it would make page-cache folios that span holes, and a write fault asks the file system
+    // (ext4, XFS) for space for the *whole* folio. On a full host that is SIGBUS at a block that is allocated.
+    const result = libc().madvise(address, length, MADV_RANDOM)
+    assert.equal(result, 0, `madvise of a mapping we made failed with errno ${lastErrno()}`)
   }
 
   view(offset: number, length: number): ArrayBuffer {
     return viewMemory(this.#locate(offset, length), length)
+  }
+
+  prefetch(offset: number, length: number): void {
+    const address = this.#locate(offset, length)
+    // advice: where it is not taken, the faults still read
+    for (let at = 0; at < length; at += PREFETCH_BYTES) {
+      libc().madvise(address + BigInt(at), Math.min(PREFETCH_BYTES, length - at), MADV_WILLNEED)
+    }
   }
 
   sync(offset: number, length: number): void {

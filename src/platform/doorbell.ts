@@ -6,7 +6,8 @@
  * and ring after, and on a ring read the shared state anew.
  *
  * Invariants
- *   1. A ring that began after `Doorbell` was constructed and before it was closed leads to a callback.
+ *   1. A ring that began after `Doorbell` was constructed and before it was closed leads to a callback, if one was set in
+ *      the turn of the event loop in which it was constructed.
  *   2. Ringing never blocks and never fails because of the receiver: one that does not read has a full pipe and will
  *      read; one that is dead has no reader, and `ring` answers false.
  *

@@ -1,0 +1,111 @@
+/**
+ * Errors in the shape of Node's system errors: `code`, `errno`, `syscall`, `path`; an `EBUSY`, `ETIMEDOUT` or `ETXTBSY`
+ * also carries `holders`. Codes are API, messages are not. A caller's mistake of type or range is a TypeError or
+ * RangeError with a Node-style `code` (`ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`); our own mistake is an assertion.
+ */
+import { constants } from 'node:os'
+
+/** Who keeps blocks from going away. Plain JSON. Sizes in bytes, times in milliseconds. */
+export interface Holder {
+  /** Process id, as seen in the holder's own pid namespace. */
+  pid: number
+  /** Thread id as in `node:worker_threads`: 0 is the main thread. */
+  threadId: number
+  /** Slot of the pin table. */
+  slot: number
+  /** The holder's command line, when it can be read; else ''. */
+  command: string
+  /** What it holds. */
+  kind: 'pin' | 'copy' | 'lease' | 'transaction' | 'reclaim'
+  mode?: 'read' | 'write'
+  inode?: number
+  /** The file's path when it is known. */
+  path?: string
+  offset?: number
+  length?: number
+  /** How long it has been held. */
+  ageMs?: number
+  /** Where the pin was taken; only in debug mode and in the holder's own process. */
+  takenAt?: string
+}
+
+export interface SystemErrorDetail {
+  syscall: string
+  path?: string | undefined
+  dest?: string | undefined
+  holders?: Holder[] | undefined
+  cause?: unknown
+}
+
+/** An error of the file system. `message` says what happened, to what, and what to do. */
+export interface HoldfastError extends NodeJS.ErrnoException {
+  code: string
+  errno: number
+  syscall: string
+  dest?: string
+  holders?: Holder[]
+}
+
+const numbers: Readonly<Record<string, number>> = { ...constants.errno, EUCLEAN: 117, ESTALE: 116 }
+
+/** Makes an error `CODE: explanation, syscall 'path'`. `code` must be a name of errno(3). */
+export function systemError(code: string, explanation: string, detail: SystemErrorDetail): HoldfastError {
+  const subject = detail.path === undefined ? '' : ` '${detail.path}'`
+  const target = detail.dest === undefined ? '' : ` -> '${detail.dest}'`
+  const message = `${code}: ${explanation}, ${detail.syscall}${subject}${target}`
+  const error = new Error(message, detail.cause === undefined ? undefined : { cause: detail.cause }) as HoldfastError
+  error.code = code
+  error.errno = -(numbers[code] ?? 0)
+  error.syscall = detail.syscall
+  if (detail.path !== undefined) error.path = detail.path
+  if (detail.dest !== undefined) error.dest = detail.dest
+  if (detail.holders !== undefined) error.holders = detail.holders
+  return error
+}
+
+/** A number outside of what the call can take. */
+export function outOfRange(name: string, expected: string, got: unknown): RangeError {
+  const error = new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${String(got)}`)
+  return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' })
+}
+
+/** An argument of the wrong type. */
+export function wrongType(name: string, expected: string, got: unknown): TypeError {
+  const shown = got === null ? 'null' : typeof got === 'object' ? got.constructor?.name ?? 'object' : `type ${typeof got} (${String(got)})`
+  const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${shown}`)
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' })
+}
+
+/** An argument of the right type whose value makes no sense. */
+export function invalidValue(name: string, expected: string, got: unknown): TypeError {
+  const error = new TypeError(`The argument '${name}' ${expected}. Received ${typeof got === 'string' ? `'${got}'` : String(got)}`)
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' })
+}
+
+/** Checks a byte offset or length: an integer from 0 to 2^53 - 1. */
+export function checkBytes(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value)
+  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, 'an integer >= 0 and <= 2^53 - 1', value)
+  return value
+}
+
+/** Checks a choice of words. */
+export function checkChoice<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T
+  throw invalidValue(name, `must be one of: ${choices.map((c) => `'${c}'`).join(', ')}`, value)
+}
+
+export const codeOf = (error: unknown): string | undefined =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined
+
+/** Runs a store's operation; a system error of it gets the caller's words: syscall and path. */
+export async function named<T>(syscall: string, path: string, operation: () => Promise<T>, dest?: string): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    if (!(error instanceof Error) || !('syscall' in error) || 'path' in error) throw error
+    Object.assign(error, { syscall, path, ...(dest === undefined ? {} : { dest }) })
+    error.message += ` '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`
+    throw error
+  }
+}

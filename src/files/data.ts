@@ -1,0 +1,158 @@
+/**
+ * Reads and writes by copy, from and to the mapping. Each piece is claimed for the time of its copy, so that no block
+ * under it can be discarded or given away; a committing change is waited for, a waiting one is not (promise 3).
+ */
+import { systemError } from '../errors.ts'
+import { releaseClaim, settle } from '../layout/claims.ts'
+import { RecordFlag, RecordKind } from '../layout/format.ts'
+import type { Limits } from '../layout/waiting.ts'
+import type { FileSystem } from './file-system.ts'
+import { untilUnbroken } from './file-system.ts'
+import type { GrowthPosition } from './growth.ts'
+import { allocateRange, checkSize, writeGrowing } from './growth.ts'
+import type { OpenInode } from './open-inode.ts'
+import type { Segment } from './segments.ts'
+import { bytesOfSegment, edgesOfSegments, hasHole, runsOf, segmentsOf } from './segments.ts'
+
+/** Bytes copied under one claim, or in one transaction: what a change may have to wait for. */
+const PIECE_BYTES = 1 << 20
+
+/** Why a piece was not copied. */
+type Obstacle = 'stale' | 'break' | 'hole'
+
+/** Copies bytes of the file at `position` into `target`; returns how many there were, 0 at EOF. */
+export async function readInto(
+  fs: FileSystem,
+  open: OpenInode,
+  target: Uint8Array,
+  position: number,
+  limits: Limits,
+  path: string | undefined,
+): Promise<number> {
+  let done = 0
+  let isFresh = false
+  while (done < target.length) {
+    const at = position + done
+    if (!open.isCached || (!isFresh && at + Math.min(PIECE_BYTES, target.length - done) > open.size)) {
+      await mustRefresh(fs, open, 'read', path)
+      isFresh = true
+    }
+    const length = Math.min(PIECE_BYTES, target.length - done, open.size - at)
+    if (length <= 0) break
+    const piece = target.subarray(done, done + length)
+    const outcome = copyOut(fs, open, piece, at, isFresh)
+    if (outcome === undefined) {
+      done += length
+    } else {
+      if (outcome === 'break') await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: at, length }, limits, 'read', path)
+      await mustRefresh(fs, open, 'read', path)
+      isFresh = true
+    }
+  }
+  return done
+}
+
+/** One piece, at once. Holes read as zeros, but only those of a layout just read. */
+function copyOut(fs: FileSystem, open: OpenInode, target: Uint8Array, at: number, mayTrustHoles: boolean): Obstacle | undefined {
+  return withCopyClaim(fs, open, at, target.length, 0, mayTrustHoles, (segment, bytes) => {
+    const from = segment.offset - at
+    if (bytes === undefined) target.fill(0, from, from + segment.length)
+    else target.set(bytes, from)
+  })
+}
+
+/** Writes all of `data` at `position`, or at EOF; returns the offset where it went. ENOSPC leaves a prefix written, as write(2). */
+export async function writeFrom(
+  fs: FileSystem,
+  open: OpenInode,
+  data: Uint8Array,
+  position: GrowthPosition,
+  limits: Limits,
+  path: string | undefined,
+): Promise<{ offset: number; bytesWritten: number }> {
+  if (position !== 'end') checkSize(position + data.length, 'write', path)
+  let offset = position === 'end' ? -1 : position
+  let done = 0
+  try {
+    while (done < data.length) {
+      const piece = data.subarray(done, done + PIECE_BYTES)
+      const at: GrowthPosition = offset < 0 ? 'end' : offset + done
+      const went = await writePiece(fs, open, piece, at, limits, path)
+      if (offset < 0) offset = went
+      done += piece.length
+    }
+  } catch (error) {
+    // As write(2): what was written counts, the next call meets the error.
+    if (done === 0) throw error
+  }
+  return { offset: Math.max(offset, 0), bytesWritten: done }
+}
+
+/** Returns the offset where the piece went. */
+async function writePiece(
+  fs: FileSystem,
+  open: OpenInode,
+  piece: Uint8Array,
+  position: GrowthPosition,
+  limits: Limits,
+  path: string | undefined,
+): Promise<number> {
+  for (;;) {
+    if (!open.isCached) await mustRefresh(fs, open, 'write', path)
+    if (position === 'end' || position + piece.length > open.size) return writeGrowing(fs, open, piece, position, limits, path)
+    const obstacle = copyIn(fs, open, piece, position)
+    if (obstacle === undefined) {
+      open.hasNewContent = true
+      return position
+    }
+    if (obstacle === 'break') {
+      const claim = { kind: RecordKind.copy, ino: open.ino, offset: position, length: piece.length }
+      await untilUnbroken(fs, claim, limits, 'write', path)
+    }
+    if (obstacle === 'hole') await allocateRange(fs, open, position, position + piece.length, 0, limits, 'write', path)
+    else await mustRefresh(fs, open, 'write', path)
+  }
+}
+
+function copyIn(fs: FileSystem, open: OpenInode, data: Uint8Array, at: number): Obstacle | undefined {
+  return withCopyClaim(fs, open, at, data.length, RecordFlag.write, false, (segment, bytes) => {
+    const from = segment.offset - at
+    bytes?.set(data.subarray(from, from + segment.length))
+  })
+}
+
+/**
+ * Copies within what the caller knows to be below EOF, when everything is mapped and nothing stands in the way; else
+ * says what does. `copy` gets each segment with its bytes, undefined for a hole.
+ */
+export function withCopyClaim(
+  fs: FileSystem,
+  open: OpenInode,
+  offset: number,
+  length: number,
+  flags: number,
+  mayTrustHoles: boolean,
+  copy: (segment: Segment, bytes: Uint8Array | undefined) => void,
+): Obstacle | undefined {
+  const { table } = fs
+  const segments = segmentsOf(open, offset, length)
+  if (!mayTrustHoles && hasHole(segments)) return 'hole'
+  const sinceMs = table.clock.coarseMs()
+  const edges = edgesOfSegments(segments)
+  const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, sinceMs, edges }
+  const record = table.own.publish(claim, runsOf(open, segments))
+  const granted = settle(table, record, RecordKind.copy, open.ino, offset, length, open.generation)
+  if (typeof granted === 'string') return granted
+  try {
+    for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(open, segment))
+  } finally {
+    releaseClaim(table, record, open.ino)
+  }
+  return undefined
+}
+
+/** The layout as it is now. EIO when the inode is gone under an open handle: that is a damaged pool. */
+export async function mustRefresh(fs: FileSystem, open: OpenInode, syscall: string, path: string | undefined): Promise<void> {
+  if (await open.refresh(fs.table, fs.metadata)) return
+  throw systemError('EIO', 'the inode of an open file is gone; check the pool with fsck', { syscall, path })
+}

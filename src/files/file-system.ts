@@ -1,0 +1,103 @@
+/** What every operation on files works on: the door and its parts, open inodes, policies, a way to make space. */
+import type { Door } from '../layout/break-layout.ts'
+import { breakInTheWayOf, hasBreak } from '../layout/claims.ts'
+import { describeHolders, listHolders } from '../layout/holders.ts'
+import type { Limits } from '../layout/waiting.ts'
+import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/metadata.ts'
+import { checkBytes, checkChoice, codeOf, systemError, wrongType } from '../errors.ts'
+import type { InodeNumber } from '../units.ts'
+import type { OpenInodes } from './open-inodes.ts'
+
+export interface FileSystem extends Door {
+  readonly properties: PoolProperties
+  readonly openInodes: OpenInodes
+  /** Turns busy extents and idle lost files into free space; whether there was any. */
+  makeSpace(): Promise<boolean>
+  /** Says that extents became busy: a reclaim pass follows soon. */
+  freed(): void
+}
+
+/** Whatever waits takes these (promise 4). */
+export interface WaitOptions {
+  /** Milliseconds; default 45,000, the lease-break-time of Linux. */
+  timeoutMs?: number | undefined
+  /** Aborts the wait; rejects with its reason; nothing has changed then. */
+  signal?: AbortSignal | undefined
+}
+
+export interface BusyOptions extends WaitOptions {
+  /** What to do about pinned blocks; default: the file's policy, else the pool's. */
+  busy?: BusyPolicy | undefined
+}
+
+export const DEFAULT_TIMEOUT_MS = 45_000
+
+export const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
+export const DAX_MODES: readonly DaxMode[] = ['always', 'never']
+
+/** Checks wait options and fixes their deadline. Throws the signal's reason when it has aborted already. */
+export function limitsOf(fs: Pick<FileSystem, 'table'>, options: WaitOptions = {}): Limits {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options
+  if (timeoutMs !== Infinity) checkBytes('timeoutMs', timeoutMs)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongType('signal', 'an AbortSignal', signal)
+  signal?.throwIfAborted()
+  return { deadlineMs: fs.table.clock.nowMs() + timeoutMs, signal }
+}
+
+/** The policy for a change: the call's, else the file's, else the pool's. */
+export function busyPolicyOf(fs: Pick<FileSystem, 'properties'>, inode: Inode | undefined, options: BusyOptions = {}): BusyPolicy {
+  if (options.busy !== undefined) return checkChoice('busy', options.busy, BUSY_POLICIES)
+  return inode?.busy ?? fs.properties.busy
+}
+
+/** Resolves when no break is in the way of a claim of this kind on bytes of the inode. Breaks of the dead are taken out. */
+export async function untilUnbroken(
+  fs: FileSystem,
+  claim: { kind: number; ino: InodeNumber; offset: number; length: number },
+  limits: Limits,
+  syscall: string,
+  path: string | undefined,
+): Promise<void> {
+  const { table } = fs
+  const least = breakInTheWayOf(claim.kind)
+  const isBroken = (): boolean => hasBreak(table, claim.ino, claim.offset, claim.length, least)
+  await fs.waiting.until(
+    () => {
+      if (!isBroken()) return true
+      for (const { slot } of table.breaks(claim.ino, 0, Infinity, least)) table.reapIfDead(slot)
+      return isBroken() ? undefined : true
+    },
+    limits,
+    () => {
+      const holders = listHolders(table, fs.witness, claim.ino)
+      const what = `a layout change of the range is under way and waits itself (${describeHolders(holders)})`
+      return systemError('ETIMEDOUT', `${what}; try again`, { syscall, path, holders })
+    },
+  )
+}
+
+/** How often space is made for one allocation: others may take what one pass made. */
+const SPACE_TRIES = 4
+
+/** Runs an allocation; when space is short, again after making some. ENOSPC then carries who holds space back. */
+export async function withSpace<T>(
+  fs: FileSystem,
+  syscall: string,
+  path: string | undefined,
+  allocate: () => Promise<T>,
+): Promise<T> {
+  let cause: unknown
+  for (let tries = 0; tries < SPACE_TRIES; tries++) {
+    try {
+      return await allocate()
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC') throw error
+      cause = error
+    }
+    if (!(await fs.makeSpace())) break
+  }
+  const holders = listHolders(fs.table, fs.witness)
+  const held = holders.length === 0 ? '' : `; pins hold space back (${describeHolders(holders)})`
+  const what = `no space left in the pool or on its host${held}; remove files, or make a larger pool`
+  throw systemError('ENOSPC', what, { syscall, path, holders, cause })
+}

@@ -1,0 +1,202 @@
+/**
+ * Growth: allocation, a larger size, times. What only adds to a file needs no break; what is past EOF is zeroed when the
+ * file grows over it (design, section 6), inside the same transaction, while nobody else can grow it.
+ *
+ * Order of an append: 1 blocks are allocated and committed; 2 in one transaction the bytes between EOF and the new data
+ * are zeroed, the data copied, the size set. A death between 1 and 2, or within 2, leaves blocks past EOF with whatever
+ * is in them: unreadable, and zeroed by the next growth. Data is never copied into a block before the file owns it for
+ * certain: else a rolled-back allocation would leave free blocks that are not zero (promise 6).
+ */
+import { breakLayout } from '../layout/break-layout.ts'
+import { hasBreak, releaseClaim } from '../layout/claims.ts'
+import { BreakState, RecordFlag, RecordKind } from '../layout/format.ts'
+import { systemError } from '../errors.ts'
+import type { Layout } from '../metadata/metadata.ts'
+import type { FileBlock, FileRange } from '../units.ts'
+import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import type { FileSystem } from './file-system.ts'
+import { DEFAULT_TIMEOUT_MS, untilUnbroken, withSpace } from './file-system.ts'
+import type { Limits } from '../layout/waiting.ts'
+import type { OpenInode } from './open-inode.ts'
+import type { Segment } from './segments.ts'
+import { bytesOfSegment, runsOf, segmentsOf } from './segments.ts'
+
+/** Nanoseconds since 1970, to the millisecond of the clock. */
+export const nowNs = (fs: Pick<FileSystem, 'table'>): bigint => BigInt(fs.table.clock.nowMs()) * 1_000_000n
+
+/** Blocks allocated ahead of an append: as many as the file has, within these bounds. */
+const PREALLOCATE_LEAST = 16
+const PREALLOCATE_MOST = 4096
+
+/** Gives blocks to every hole of bytes [start, end), and refreshes the cache. ENOSPC, with nothing changed. */
+export async function allocateRange(
+  fs: FileSystem,
+  open: OpenInode,
+  start: number,
+  end: number,
+  ahead: number,
+  limits: Limits,
+  syscall: string,
+  path: string | undefined,
+): Promise<void> {
+  const range: FileRange = {
+    start: Math.floor(start / BLOCK_SIZE) as FileBlock,
+    end: Math.ceil(end / BLOCK_SIZE) as FileBlock,
+  }
+  const patience = { timeoutMs: Math.max(0, limits.deadlineMs - fs.table.clock.nowMs()), signal: limits.signal }
+  await withSpace(fs, syscall, path, async () => {
+    const generation = fs.table.generation(open.bucket)
+    const request = { ino: open.ino, range, preallocate: ahead }
+    const layout = await fs.metadata.allocate(
+      request,
+      (runs) => {
+        // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
+        for (const run of runs) fs.device.allocate(run)
+      },
+      patience,
+    )
+    open.adopt(layout, generation)
+  })
+  if (ahead > 0) open.hasPreallocation = true
+}
+
+/** How many blocks to allocate behind a write that ends at `end`. */
+function aheadOf(open: OpenInode, end: number): number {
+  if (open.size === 0 || end < open.size) return 0
+  return Math.min(Math.max(Math.ceil(open.size / BLOCK_SIZE), PREALLOCATE_LEAST), PREALLOCATE_MOST)
+}
+
+/** Where a growing write puts its bytes: at an offset, or at EOF whatever that is by then. */
+export type GrowthPosition = number | 'end'
+
+/**
+ * Writes bytes that end beyond EOF, and grows the file over them. Returns the offset where they went. Short `data`
+ * please: it is copied inside a transaction.
+ */
+export async function writeGrowing(
+  fs: FileSystem,
+  open: OpenInode,
+  data: Uint8Array,
+  position: GrowthPosition,
+  limits: Limits,
+  path: string | undefined,
+): Promise<number> {
+  for (;;) {
+    const at = position === 'end' ? open.size : position
+    if (!open.isMapped(at, at + data.length)) {
+      await allocateRange(fs, open, at, at + data.length, aheadOf(open, at + data.length), limits, 'write', path)
+    }
+    let written = -1
+    let isBroken = false
+    await growWith(fs, open, limits, (layout) => {
+      const offset = position === 'end' ? layout.inode.size : position
+      const from = Math.min(layout.inode.size, offset)
+      if (!open.isMapped(offset, offset + data.length)) return undefined
+      isBroken = !copyUnderClaim(fs, open, from, offset + data.length, (segment, bytes) => {
+        const skip = Math.max(0, offset - segment.offset)
+        bytes.fill(0, 0, Math.min(skip, bytes.length))
+        if (skip < bytes.length) bytes.set(data.subarray(segment.offset + skip - offset, segment.offset + bytes.length - offset), skip)
+      })
+      if (isBroken) return undefined
+      written = offset
+      return Math.max(layout.inode.size, offset + data.length)
+    })
+    if (written >= 0) return written
+    if (isBroken) {
+      const claim = { kind: RecordKind.copy, ino: open.ino, offset: at, length: data.length }
+      await untilUnbroken(fs, claim, limits, 'write', path)
+    }
+  }
+}
+
+/** Grows a file to `size` with zeros; a smaller size changes nothing. */
+export async function growTo(fs: FileSystem, open: OpenInode, size: number, limits: Limits, path: string | undefined): Promise<void> {
+  for (let isDone = false; !isDone;) {
+    await growWith(fs, open, limits, (layout) => {
+      const from = layout.inode.size
+      isDone = from >= size || copyUnderClaim(fs, open, from, size, (_, bytes) => bytes.fill(0))
+      return isDone ? Math.max(size, from) : undefined
+    })
+    if (!isDone) {
+      const claim = { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: 1 }
+      await untilUnbroken(fs, claim, limits, 'ftruncate', path)
+    }
+  }
+}
+
+/** Runs `apply` inside the transaction that grows the file, the cache being what the transaction sees. */
+async function growWith(
+  fs: FileSystem,
+  open: OpenInode,
+  limits: Limits,
+  apply: (layout: Layout) => number | undefined,
+): Promise<void> {
+  const generation = fs.table.generation(open.bucket)
+  const patience = { timeoutMs: Math.max(0, limits.deadlineMs - fs.table.clock.nowMs()), signal: limits.signal }
+  const seen = (layout: Layout): number | undefined => {
+    open.adopt(layout, generation)
+    return apply(layout)
+  }
+  open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patience), generation)
+}
+
+/**
+ * Calls `fill` for the mapped bytes of [start, end), claimed as a copy. Inside a transaction: the layout cannot change,
+ * so only a committing break stands in the way (an edge may be being copied). False: one does, nothing was touched.
+ */
+function copyUnderClaim(
+  fs: FileSystem,
+  open: OpenInode,
+  start: number,
+  end: number,
+  fill: (segment: Segment, bytes: Uint8Array) => void,
+): boolean {
+  const { table } = fs
+  const segments = segmentsOf(open, start, end - start).filter((segment) => segment.extent >= 0)
+  const claim = {
+    kind: RecordKind.copy,
+    flags: RecordFlag.write,
+    ino: open.ino,
+    offset: start,
+    length: end - start,
+    sinceMs: table.clock.coarseMs(),
+    edges: 0,
+  }
+  const record = table.own.publish(claim, runsOf(open, segments))
+  table.own.grant(record)
+  try {
+    if (hasBreak(table, open.ino, start, end - start, BreakState.committing)) return false
+    for (const segment of segments) fill(segment, bytesOfSegment(open, segment))
+    return true
+  } finally {
+    releaseClaim(table, record, open.ino)
+  }
+}
+
+/** Blocks past EOF that appends did not use go back. */
+export async function trimPreallocation(fs: FileSystem, open: OpenInode): Promise<void> {
+  open.hasPreallocation = false
+  const result = await breakLayout(fs, {
+    ino: open.ino,
+    start: 'past end',
+    end: MAX_FILE_SIZE,
+    busy: 'sequester',
+    limits: { deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS },
+    syscall: 'close',
+  })
+  if (result?.committed === true) fs.freed()
+}
+
+/** Stores the times and the change count of writes in place. */
+export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void> {
+  if (!open.hasNewContent) return
+  open.hasNewContent = false
+  const now = nowNs(fs)
+  const inode = await fs.metadata.inode(open.ino)
+  if (inode !== undefined) open.inode = await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now })
+}
+
+/** EFBIG beyond 2^53 - 1 bytes. */
+export function checkSize(end: number, syscall: string, path: string | undefined): void {
+  if (end > MAX_FILE_SIZE) throw systemError('EFBIG', 'a file has at most 2^53 - 1 bytes', { syscall, path })
+}

@@ -1,0 +1,12 @@
+/** The public face of Holdfast. `createPool` and `openPool` are where everything begins. */
+export { createPool, type CreatePoolOptions } from './pool/create-pool.ts'
+export { openPool, type OpenPoolOptions } from './pool/open-pool.ts'
+export type { OpenOptions, Pool, PoolStats } from './pool/pool.ts'
+export type { File, PinOptions, PolicyChange, RangeOptions } from './pool/file.ts'
+export type { IoOptions, Pin } from './pool/pin.ts'
+export type { ReadSource, WriteTarget } from './pool/pin-io.ts'
+export type { LostAndFound, LostFile } from './pool/lost-and-found.ts'
+export type { Stat } from './pool/stat.ts'
+export type { BusyOptions, WaitOptions } from './files/file-system.ts'
+export type { BusyPolicy, DaxMode, DirectoryEntry, Finding, PoolProperties } from './metadata/metadata.ts'
+export type { HoldfastError, Holder } from './errors.ts'

@@ -1,0 +1,165 @@
+/**
+ * Edges: blocks that a cut takes bytes from but not all. For each the plan is one of
+ *
+ *   keep     the cut reaches EOF and nobody holds cut bytes: growing zeroes what is past EOF
+ *   replace  a fresh block with the live part takes its place; the old one leaves (to lost+found when held)
+ *   zero     somebody holds the live part only: replacing would take their I/O out of the file, so the cut bytes, which
+ *            nobody holds, are zeroed in place just before the commit (after a process's death in between they may be
+ *            zero without the rest of the punch: a stated limit)
+ *
+ * The plan is made before the transaction and checked in it (`stillHolds`): claims and layout may have moved on.
+ *
+ * Durability. The fresh block is flushed before the commit, which may reach the disk at any time after it: else a power
+ * failure could leave the file with a block whose synced live part was never written (promise 5).
+ */
+import type { Device } from '../device/device.ts'
+import type { BusyExtent, Layout, Metadata } from '../metadata/metadata.ts'
+import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import { RecordFlag, RecordKind } from './format.ts'
+import type { DeviceBytes } from './overlaps.ts'
+import { overlappingClaims } from './overlaps.ts'
+import type { PinTable } from './pin-table.ts'
+
+interface Edge {
+  readonly fileBlock: FileBlock
+  readonly deviceBlock: DeviceBlock
+  /** Bytes [from, to) of the block are cut. */
+  readonly from: number
+  readonly to: number
+}
+
+type Treatment = 'keep' | 'replace' | 'zero'
+
+interface EdgesOf {
+  readonly table: PinTable
+  readonly metadata: Metadata
+  readonly device: Device
+}
+
+export interface EdgePlan {
+  /** Blocks that leave the file, replaced edges included. */
+  readonly remove: readonly FileRange[]
+  readonly replace: readonly Edge[]
+  /** Whether, inside the transaction, every edge still asks for the treatment planned and is still where it was. */
+  stillHolds(removed: readonly Extent[]): boolean
+  zeroInPlace(): void
+}
+
+export function planEdges(work: EdgesOf, layout: Layout, cut: { readonly start: number; readonly end: number }): EdgePlan {
+  const reachesEnd = cut.end >= layout.inode.size
+  const edges = edgesOf(layout, cut, reachesEnd)
+  const treatments = edges.map((edge) => treatmentOf(work, edge, reachesEnd))
+  const replace = edges.filter((_, i) => treatments[i] === 'replace')
+  const whole = wholeBlocks(cut, reachesEnd)
+  const ranges = [...(whole.start < whole.end ? [whole] : []), ...replace.map(blockRange)]
+  return {
+    remove: ranges.sort((a, b) => a.start - b.start),
+    replace,
+    stillHolds: (removed) =>
+      edges.every((edge, i) => treatmentOf(work, edge, reachesEnd) === treatments[i]) &&
+      replace.every((edge) => isAt(removed, edge)),
+    zeroInPlace: () => {
+      edges.forEach((edge, i) => {
+        if (treatments[i] === 'zero') bytesOfBlock(work.device, edge.deviceBlock).fill(0, edge.from, edge.to)
+      })
+    },
+  }
+}
+
+/** Blocks of which every byte is cut; to the end of all blocks when the cut reaches EOF. */
+function wholeBlocks(cut: { readonly start: number; readonly end: number }, reachesEnd: boolean): FileRange {
+  const start = Math.ceil(cut.start / BLOCK_SIZE) as FileBlock
+  const end = reachesEnd ? Math.ceil(MAX_FILE_SIZE / BLOCK_SIZE) : Math.floor(cut.end / BLOCK_SIZE)
+  return { start, end: end as FileBlock }
+}
+
+const blockRange = ({ fileBlock }: Edge): FileRange => ({ start: fileBlock, end: (fileBlock + 1) as FileBlock })
+
+function edgesOf(layout: Layout, cut: { readonly start: number; readonly end: number }, reachesEnd: boolean): Edge[] {
+  const first = Math.floor(cut.start / BLOCK_SIZE)
+  const last = Math.floor(cut.end / BLOCK_SIZE)
+  const from = cut.start % BLOCK_SIZE
+  const to = reachesEnd ? 0 : cut.end % BLOCK_SIZE
+  const edges: Edge[] = []
+  const add = (fileBlock: number, start: number, end: number): void => {
+    const extent = layout.extents.find((e) => e.fileBlock <= fileBlock && fileBlock < e.fileBlock + e.count)
+    if (extent === undefined) return
+    const deviceBlock = (extent.deviceBlock + fileBlock - extent.fileBlock) as DeviceBlock
+    edges.push({ fileBlock: fileBlock as FileBlock, deviceBlock, from: start, to: end })
+  }
+  if (from !== 0) add(first, from, first === last && to !== 0 ? to : BLOCK_SIZE)
+  if (to !== 0 && (first !== last || from === 0)) add(last, 0, to)
+  return edges
+}
+
+function treatmentOf({ table }: EdgesOf, edge: Edge, reachesEnd: boolean): Treatment {
+  const base = edge.deviceBlock * BLOCK_SIZE
+  const isHeld = (start: number, end: number): boolean =>
+    start < end && overlappingClaims(table, [{ start: base + start, end: base + end } satisfies DeviceBytes]).length > 0
+  if (isHeld(edge.from, edge.to)) return 'replace'
+  if (reachesEnd) return 'keep'
+  return isHeld(0, edge.from) || isHeld(edge.to, BLOCK_SIZE) ? 'zero' : 'replace'
+}
+
+const isAt = (removed: readonly Extent[], edge: Edge): boolean =>
+  removed.some(
+    (e) =>
+      e.fileBlock <= edge.fileBlock &&
+      edge.fileBlock < e.fileBlock + e.count &&
+      e.deviceBlock - e.fileBlock === edge.deviceBlock - edge.fileBlock,
+  )
+
+const bytesOfBlock = (device: Device, block: DeviceBlock): Uint8Array =>
+  new Uint8Array(device.map({ start: block, count: 1 as BlockCount }))
+
+/**
+ * Fresh blocks with the live parts of edges. Each is claimed like a copy from before its reservation is committed until
+ * the change is over, so that no reclaim takes it for an abandoned busy extent; our death voids the claim, and then it is.
+ */
+export class EdgeCopies {
+  readonly inserts: readonly { readonly fileBlock: FileBlock; readonly deviceBlock: DeviceBlock }[]
+  readonly #release: () => void
+
+  private constructor(inserts: EdgeCopies['inserts'], release: () => void) {
+    this.inserts = inserts
+    this.#release = release
+  }
+
+  static async make({ table, metadata, device }: EdgesOf, ino: InodeNumber, edges: readonly Edge[]): Promise<EdgeCopies> {
+    if (edges.length === 0) return new EdgeCopies([], () => {})
+    let record: number | undefined
+    const release = (): void => {
+      if (record !== undefined) table.own.release(record)
+      record = undefined
+    }
+    const claimAndAllocate = (runs: readonly Run[]): void => {
+      release()
+      const claim = { kind: RecordKind.copy, flags: RecordFlag.write, ino, offset: 0, length: 0, edges: 0 }
+      record = table.own.publish({ ...claim, sinceMs: table.clock.nowMs() }, runs)
+      table.own.grant(record)
+      for (const run of runs) device.allocate(run)
+    }
+    try {
+      const fresh = await metadata.reserve(edges.length, claimAndAllocate)
+      const blocks = fresh.map((extent: BusyExtent) => extent.start)
+      edges.forEach((edge, i) => {
+        const copy = bytesOfBlock(device, blocks[i])
+        copy.set(bytesOfBlock(device, edge.deviceBlock))
+        copy.fill(0, edge.from, edge.to)
+        device.flushRun({ start: blocks[i], count: 1 as BlockCount })
+      })
+      return new EdgeCopies(
+        edges.map((edge, i) => ({ fileBlock: edge.fileBlock, deviceBlock: blocks[i] })),
+        release,
+      )
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  release(): void {
+    this.#release()
+  }
+}

@@ -1,0 +1,73 @@
+/** Holders: claims and transactions in the words of errors, `pool.pins()` and the CLI (promise 11). */
+import type { Holder } from '../errors.ts'
+import type { InodeNumber } from '../units.ts'
+import { Slot } from './format.ts'
+import type { ClaimView } from './overlaps.ts'
+import { claimsOf } from './overlaps.ts'
+import type { PinTable } from './pin-table.ts'
+import { getWide } from './words.ts'
+
+/** What this process can tell about others: their command line; in debug mode where its own pins were taken. */
+export interface Witness {
+  commandLine(pid: number): string
+  takenAt(record: number): string | undefined
+}
+
+export function holderOf(table: PinTable, witness: Witness, claim: ClaimView): Holder {
+  const holder: Holder = {
+    ...participant(table, witness, claim.slot),
+    kind: claim.kind,
+    mode: claim.isWrite ? 'write' : 'read',
+    inode: claim.ino,
+    offset: claim.offset,
+    length: claim.length,
+    ageMs: Math.max(0, table.clock.nowMs() - claim.sinceMs),
+  }
+  const takenAt = claim.slot === table.own.index ? witness.takenAt(claim.record) : undefined
+  if (takenAt !== undefined) holder.takenAt = takenAt
+  return holder
+}
+
+/** Every pin and copy under way in the pool, dead owners reaped; of one inode when it is given. */
+export function listHolders(table: PinTable, witness: Witness, ino?: InodeNumber): Holder[] {
+  const holders: Holder[] = []
+  for (const slot of table.attached()) {
+    if (table.reapIfDead(slot)) continue
+    for (const claim of claimsOf(table, slot)) {
+      if (ino === undefined || claim.ino === ino) holders.push(holderOf(table, witness, claim))
+    }
+  }
+  return holders
+}
+
+/** Whoever is inside a metadata transaction. */
+export function transactionHolders(table: PinTable, witness: Witness): Holder[] {
+  const holders: Holder[] = []
+  for (const slot of table.attached()) {
+    const sinceMs = getWide(table.slot(slot), Slot.transactionSince)
+    if (sinceMs === 0 || slot === table.own.index || table.reapIfDead(slot)) continue
+    holders.push({
+      ...participant(table, witness, slot),
+      kind: 'transaction',
+      ageMs: Math.max(0, table.clock.nowMs() - sinceMs),
+    })
+  }
+  return holders
+}
+
+function participant(table: PinTable, witness: Witness, slot: number): Pick<Holder, 'pid' | 'threadId' | 'slot' | 'command'> {
+  const words = table.slot(slot)
+  const pid = words.load(Slot.pid)
+  return { pid, threadId: words.load(Slot.threadId), slot, command: witness.commandLine(pid) }
+}
+
+/** "pid 17 (node server.js) pins bytes 0-4096 for 3 s", for messages. */
+export function describeHolders(holders: readonly Holder[]): string {
+  if (holders.length === 0) return 'no holder left'
+  const [first] = holders
+  const command = first.command === '' ? '' : ` (${first.command})`
+  const range = first.offset === undefined ? '' : ` bytes ${first.offset}-${first.offset + (first.length ?? 0)}`
+  const age = first.ageMs === undefined ? '' : ` for ${first.ageMs} ms`
+  const more = holders.length > 1 ? ` and ${holders.length - 1} more` : ''
+  return `${first.kind} of pid ${first.pid}${command}${range}${age}${more}`
+}

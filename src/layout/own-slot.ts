@@ -1,0 +1,268 @@
+/**
+ * The own slot: where this participant publishes what it claims (pins, copies under way, open files).
+ *
+ * Invariants
+ *   1. A record's words, continuations and filter marks are written before the `store` that makes it tentative; who
+ *      loads a state other than free sees them.
+ *   2. Only the owner writes here, so allocation of records needs no atomics.
+ *   3. A filter word is non-zero while a published record has a run in its regions. It may stay so for a while longer.
+ *
+ * Concurrency. `publish` ends with the sequentially consistent store of a tentative state; the caller then loads breaks
+ * and generation (claims.ts). It pairs with the change's store of its break followed by its loads of filter and states
+ * (overlaps.ts): of the two, at least one sees the other. Filter and record words are plain stores before that store;
+ * a release never clears the filter (that would race with accesses to the block on weakly ordered machines), `tidy` does.
+ */
+import type { Run } from '../units.ts'
+import { BLOCK_SIZE } from '../units.ts'
+import {
+  CHUNK_RECORDS,
+  CHUNK_SHIFT,
+  FILTER_START,
+  FILTER_WORDS,
+  filterOf,
+  MORE_RUNS,
+  MORE_RUNS_START,
+  Record,
+  RECORD_SHIFT,
+  RECORD_WORDS,
+  RecordStatus,
+  REGION_SHIFT,
+  SEQUENCE_SHIFT,
+  Slot,
+} from './format.ts'
+import type { TableMemory } from './surroundings.ts'
+import type { Words } from './words.ts'
+import { setWide } from './words.ts'
+
+const INDEX_MASK = CHUNK_RECORDS - 1
+
+/** What a record says. Offsets and lengths in bytes of the file; `runs` cover it in order. */
+export interface Claim {
+  /** RecordKind. */
+  kind: number
+  /** RecordFlag bits. */
+  flags: number
+  ino: number
+  offset: number
+  length: number
+  sinceMs: number
+  /** {@link edgesOf}; 0 where the first or last block of the range is a hole. */
+  edges: number
+}
+
+/** Bytes of the first block before the range | bytes of the last block behind it << 12. */
+export const edgesOf = (offset: number, length: number): number =>
+  (offset % BLOCK_SIZE) | (((BLOCK_SIZE - ((offset + length) % BLOCK_SIZE)) % BLOCK_SIZE) << 12)
+
+export class OwnSlot {
+  readonly index: number
+  readonly words: Words
+  readonly #memory: TableMemory
+  readonly #chunks: Words[] = []
+  /** Free records below #count, the lowest used last in, so that records stay dense. */
+  readonly #free: number[] = []
+  #count = 0
+  #live = 0
+  /** Published runs for each filter word, so that `tidy` knows which marks are stale. */
+  readonly #uses = new Int32Array(FILTER_WORDS)
+  /** Mirror of the shared filter: reading one's own memory is cheaper. */
+  readonly #marked = new Uint8Array(FILTER_WORDS)
+
+  constructor(index: number, memory: TableMemory) {
+    this.index = index
+    this.words = memory.slot(index)
+    this.#memory = memory
+  }
+
+  /** Records in use, continuations included. */
+  get live(): number {
+    return this.#live
+  }
+
+  /** Publishes a tentative claim of one run; returns its record. Price: 40 ns. ENOSPC when the table cannot grow. */
+  publishRun(claim: Claim, start: number, count: number): number {
+    const record = this.#take()
+    const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+    const at = (record & INDEX_MASK) << RECORD_SHIFT
+    this.#describe(chunk, at, claim)
+    chunk.set(at + Record.runCount, 1)
+    chunk.set(at + Record.next, 0)
+    chunk.set(at + Record.firstRun, start)
+    chunk.set(at + Record.firstRun + 1, count)
+    this.#mark(start, count)
+    chunk.store(at, this.#state(chunk, at, claim.kind | RecordStatus.tentative))
+    return record
+  }
+
+  /**
+   * Publishes a tentative claim of many runs: continuations first, the head last, so that it is there as a whole or not
+   * at all (promise 9). No runs: an open file, or a pin of nothing but holes.
+   */
+  publish(claim: Claim, runs: readonly Run[]): number {
+    if (runs.length === 1) return this.publishRun(claim, runs[0].start, runs[0].count)
+    let next = 0
+    try {
+      for (let end = runs.length; end > 1;) {
+        const from = Math.max(1, end - MORE_RUNS)
+        next = this.#publishMore(runs, from, end, next) + 1
+        end = from
+      }
+      const record = this.#take()
+      const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+      const at = (record & INDEX_MASK) << RECORD_SHIFT
+      this.#describe(chunk, at, claim)
+      chunk.set(at + Record.runCount, runs.length)
+      chunk.set(at + Record.next, next)
+      if (runs.length > 0) {
+        chunk.set(at + Record.firstRun, runs[0].start)
+        chunk.set(at + Record.firstRun + 1, runs[0].count)
+        for (const run of runs) this.#mark(run.start, run.count)
+      }
+      chunk.store(at, this.#state(chunk, at, claim.kind | RecordStatus.tentative))
+      return record
+    } catch (error) {
+      this.#releaseMore(next)
+      throw error
+    }
+  }
+
+  /**
+   * Tentative becomes granted. A plain store will do: whoever still sees tentative counts the claim as well, and waits
+   * a moment longer for it to settle.
+   */
+  grant(record: number): void {
+    const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+    const at = (record & INDEX_MASK) << RECORD_SHIFT
+    chunk.set(at, chunk.get(at) + (RecordStatus.granted - RecordStatus.tentative))
+  }
+
+  /**
+   * Takes a claim back. The store orders every access to the claimed blocks before it; whoever loads the free state may
+   * reuse them. The caller rings waiting changes afterwards (claims.ts).
+   */
+  release(record: number): void {
+    const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+    const at = (record & INDEX_MASK) << RECORD_SHIFT
+    const runs = chunk.get(at + Record.runCount)
+    const next = chunk.get(at + Record.next)
+    if (runs > 0) this.#unmark(chunk.get(at + Record.firstRun) >>> 0, chunk.get(at + Record.firstRun + 1) >>> 0)
+    chunk.store(at, chunk.get(at) & ~0xff)
+    this.#give(record)
+    if (next !== 0) this.#releaseMore(next, runs - 1)
+  }
+
+  /** Clears stale filter marks and lets go of free records at the end: what keeps scans short. Call it now and then. */
+  tidy(): void {
+    for (let i = 0; i < FILTER_WORDS; i++) {
+      if (this.#marked[i] !== 0 && this.#uses[i] === 0) {
+        this.#marked[i] = 0
+        this.words.store(FILTER_START + i, 0)
+      }
+    }
+    this.#free.sort((a, b) => b - a)
+    let top = 0
+    while (top < this.#free.length && this.#free[top] === this.#count - 1 - top) top++
+    if (top === 0) return
+    this.#free.splice(0, top)
+    this.#count -= top
+    this.words.store(Slot.recordCount, this.#count)
+  }
+
+  #describe(chunk: Words, at: number, claim: Claim): void {
+    chunk.set(at + Record.flags, claim.flags)
+    setWide(chunk, at + Record.ino, claim.ino)
+    setWide(chunk, at + Record.offset, claim.offset)
+    setWide(chunk, at + Record.length, claim.length)
+    setWide(chunk, at + Record.since, claim.sinceMs)
+    chunk.set(at + Record.edges, claim.edges)
+  }
+
+  #publishMore(runs: readonly Run[], from: number, end: number, next: number): number {
+    const record = this.#take()
+    const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+    const at = (record & INDEX_MASK) << RECORD_SHIFT
+    for (let i = from; i < end; i++) {
+      chunk.set(at + MORE_RUNS_START + (i - from) * 2, runs[i].start)
+      chunk.set(at + MORE_RUNS_START + (i - from) * 2 + 1, runs[i].count)
+    }
+    chunk.set(at + Record.next, next)
+    chunk.store(at, this.#state(chunk, at, RecordStatus.more))
+    return record
+  }
+
+  /** Frees a chain of continuations; with `count`, its runs leave the filter's count as well. */
+  #releaseMore(first: number, count = 0): void {
+    for (let next = first, left = count; next !== 0;) {
+      const record = next - 1
+      const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+      const at = (record & INDEX_MASK) << RECORD_SHIFT
+      const here = left % MORE_RUNS === 0 ? Math.min(left, MORE_RUNS) : left % MORE_RUNS
+      for (let i = 0; i < here; i++) {
+        const run = at + MORE_RUNS_START + i * 2
+        this.#unmark(chunk.get(run) >>> 0, chunk.get(run + 1) >>> 0)
+      }
+      left -= here
+      next = chunk.get(at + Record.next)
+      chunk.store(at, chunk.get(at) & ~0xff)
+      this.#give(record)
+    }
+  }
+
+  /** The word of a new state: the sequence goes on, so that a reader notices a record used anew under its eyes. */
+  #state(chunk: Words, at: number, kindAndStatus: number): number {
+    return ((chunk.get(at) & ~0xff) + (1 << SEQUENCE_SHIFT)) | kindAndStatus
+  }
+
+  #take(): number {
+    const free = this.#free.pop()
+    if (free !== undefined) {
+      this.#live++
+      return free
+    }
+    const record = this.#count
+    const chunk = record >>> CHUNK_SHIFT
+    if (chunk === this.#chunks.length) this.#chunks.push(this.#memory.chunk(this.index, chunk))
+    // A record left over by an owner before us says free: the slot was cleared when it was taken over.
+    this.#count = record + 1
+    this.#live++
+    this.words.store(Slot.recordCount, this.#count)
+    return record
+  }
+
+  #give(record: number): void {
+    this.#live--
+    this.#free.push(record)
+  }
+
+  #mark(start: number, count: number): void {
+    const first = start >>> REGION_SHIFT
+    const last = (start + count - 1) >>> REGION_SHIFT
+    for (let region = first; region <= last; region++) {
+      const i = region & (FILTER_WORDS - 1)
+      this.#uses[i]++
+      if (this.#marked[i] === 0) {
+        this.#marked[i] = 1
+        this.words.store(FILTER_START + i, 1)
+      }
+    }
+  }
+
+  #unmark(start: number, count: number): void {
+    const first = start >>> REGION_SHIFT
+    const last = (start + count - 1) >>> REGION_SHIFT
+    for (let region = first; region <= last; region++) this.#uses[region & (FILTER_WORDS - 1)]--
+  }
+}
+
+/** Whether a slot's filter excludes every block of [start, start + count). */
+export function isFilteredOut(words: Words, start: number, count: number): boolean {
+  const regions = Math.min(((start + count - 1) >>> REGION_SHIFT) - (start >>> REGION_SHIFT) + 1, FILTER_WORDS)
+  for (let i = 0, block = start; i < regions; i++, block += 1 << REGION_SHIFT) {
+    if (words.load(filterOf(block)) !== 0) return false
+  }
+  return true
+}
+
+/** Words of the record in its chunk. */
+export const recordAt = (record: number): number => (record & INDEX_MASK) * RECORD_WORDS
+export const chunkOf = (record: number): number => record >>> CHUNK_SHIFT

@@ -1,0 +1,283 @@
+/**
+ * The pin table as one participant sees it: buckets of all inodes, slots of all participants.
+ *
+ * Invariants
+ *   1. A slot is written by its owner; after its owner's death by whoever took the slot's lock (`reap`). Only `rung` may
+ *      be set by anybody.
+ *   2. A bucket's `breaks` is at least the number of published break records for its inodes.
+ *   3. A dead owner's break goes only after the generation of its bucket went up (section 5 of the design): its death
+ *      may lie between commit and generation.
+ */
+import type { InodeNumber } from '../units.ts'
+import {
+  Break,
+  BREAKS,
+  BREAKS_START,
+  BreakState,
+  breakAt,
+  Bucket,
+  bucketOf,
+  FILTER_START,
+  FILTER_WORDS,
+  FORMAT_VERSION,
+  KIND_MASK,
+  Record,
+  RecordKind,
+  RecordStatus,
+  Slot,
+  SLOT_WORDS,
+  STATUS_MASK,
+  Table,
+  TABLE_MAGIC,
+  TABLE_WORDS,
+} from './format.ts'
+import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
+import type { Bells, Clock, Liveness, TableMemory } from './surroundings.ts'
+import type { Words } from './words.ts'
+import { getWide, setWide } from './words.ts'
+
+export interface Surroundings {
+  readonly memory: TableMemory
+  readonly liveness: Liveness
+  readonly bells: Bells
+  readonly clock: Clock
+}
+
+export interface Identity {
+  readonly pid: number
+  readonly threadId: number
+  readonly startTime: number
+}
+
+/** A break as read from the table. */
+export interface BreakView {
+  readonly slot: number
+  readonly index: number
+  /** BreakState. */
+  readonly state: number
+  readonly ino: number
+  /** Bytes. */
+  readonly start: number
+  readonly end: number
+  readonly sinceMs: number
+}
+
+/** Slots that have been used at some time; 0 for a table that is not one yet. */
+export const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
+  table.load(Table.magic) === TABLE_MAGIC ? table.load(Table.slotCount) : 0
+
+/** Prepares the table file for a pool that nobody has open: no slot is attached, no break published. */
+export function resetTable(memory: TableMemory): void {
+  const { table } = memory
+  for (let slot = 0; slot < slotCountOf(memory); slot++) clearSlot(memory, slot)
+  // Generations go on from where they were: nobody is there to hold an old one, and going on can't repeat one.
+  for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isBreakCount(i)) table.set(i, 0)
+  table.store(Table.version, FORMAT_VERSION)
+  table.store(Table.magic, TABLE_MAGIC)
+}
+
+const isBreakCount = (word: number): boolean => (word - bucketOf(0)) % (bucketOf(1) - bucketOf(0)) === Bucket.breaks
+
+/** Frees a slot's records and header. The caller has its lock, and has taken its breaks back. */
+function clearSlot(memory: TableMemory, slot: number): void {
+  const words = memory.slot(slot)
+  const records = words.load(Slot.recordCount)
+  for (let record = 0; record < records; record++) {
+    const chunk = memory.chunk(slot, chunkOf(record))
+    const at = recordAt(record)
+    chunk.store(at + Record.state, chunk.get(at + Record.state) & ~0xff)
+  }
+  for (let i = 0; i < FILTER_WORDS; i++) words.store(FILTER_START + i, 0)
+  for (let i = BREAKS_START; i < SLOT_WORDS; i++) words.store(i, 0)
+  for (const word of Object.values(Slot)) if (word !== Slot.state) words.store(word, 0)
+  words.store(Slot.transactionSince + 1, 0)
+  words.store(Slot.state, 0)
+}
+
+export class PinTable {
+  readonly memory: TableMemory
+  readonly liveness: Liveness
+  readonly bells: Bells
+  readonly clock: Clock
+  readonly own: OwnSlot
+  readonly #table: Words
+  readonly #slots: Words[] = []
+
+  /** Attaches as the owner of `slot`; the caller has the slot's lock (Liveness.tryOwn). Its last owner's traces go first. */
+  constructor(surroundings: Surroundings, slot: number, identity: Identity) {
+    this.memory = surroundings.memory
+    this.liveness = surroundings.liveness
+    this.bells = surroundings.bells
+    this.clock = surroundings.clock
+    this.#table = this.memory.table
+    if (slot < this.slotCount) this.#bury(slot)
+    this.own = new OwnSlot(slot, this.memory)
+    const words = this.own.words
+    words.set(Slot.pid, identity.pid)
+    words.set(Slot.threadId, identity.threadId)
+    setWide(words, Slot.startTime, identity.startTime)
+    words.store(Slot.state, 1)
+    for (let count = this.slotCount; count <= slot; count = this.slotCount) {
+      this.#table.compareExchange(Table.slotCount, count, slot + 1)
+    }
+  }
+
+  get slotCount(): number {
+    return this.#table.load(Table.slotCount)
+  }
+
+  /** Words of a slot below `slotCount`. */
+  slot(index: number): Words {
+    return (this.#slots[index] ??= this.memory.slot(index))
+  }
+
+  generation(bucket: number): number {
+    return this.#table.load(bucket + Bucket.generation)
+  }
+
+  advanceGeneration(bucket: number): void {
+    this.#table.add(bucket + Bucket.generation, 1)
+  }
+
+  /** How many breaks may be published in the bucket; 0: none is. */
+  breakCount(bucket: number): number {
+    return this.#table.load(bucket + Bucket.breaks)
+  }
+
+  /** Breaks that overlap bytes [start, end) of an inode, with at least this state; those of the own slot as well. */
+  *breaks(ino: InodeNumber, start: number, end: number, least: number): Generator<BreakView> {
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      const words = this.slot(slot)
+      const count = words.load(Slot.breakCount)
+      for (let index = 0; index < count; index++) {
+        const at = breakAt(index)
+        const state = words.load(at + Break.state)
+        if (state < least || state === BreakState.preparing) continue
+        if (getWide(words, at + Break.ino) !== ino) continue
+        const from = getWide(words, at + Break.start)
+        const to = getWide(words, at + Break.end)
+        if (from < end && start < to) {
+          yield { slot, index, state, ino, start: from, end: to, sinceMs: getWide(words, at + Break.since) }
+        }
+      }
+    }
+  }
+
+  /**
+   * Publishes a break of the own slot. Order: words, state preparing, count, state: who finds the state sees the rest,
+   * and the count is never too low. A death between count and state leaves the count one too high, which costs pinners
+   * of the bucket a look at the breaks until the pool is opened afresh, and nothing else.
+   * Returns undefined when all BREAKS records are in use.
+   */
+  publishBreak(ino: InodeNumber, start: number, end: number, state: number): number | undefined {
+    const { words } = this.own
+    for (let index = 0; index < BREAKS; index++) {
+      const at = breakAt(index)
+      if (words.load(at + Break.state) !== BreakState.free) continue
+      setWide(words, at + Break.ino, ino)
+      setWide(words, at + Break.start, start)
+      setWide(words, at + Break.end, end)
+      setWide(words, at + Break.since, this.clock.nowMs())
+      words.store(at + Break.state, BreakState.preparing)
+      if (index >= words.load(Slot.breakCount)) words.store(Slot.breakCount, index + 1)
+      this.#table.add(bucketOf(ino) + Bucket.breaks, 1)
+      words.store(at + Break.state, state)
+      return index
+    }
+    return undefined
+  }
+
+  setBreakState(index: number, state: number): void {
+    this.own.words.store(breakAt(index) + Break.state, state)
+  }
+
+  /** Takes a break of the own slot back and wakes the pins that queue. */
+  takeBreakBack(index: number): void {
+    this.#endBreak(this.own.words, index)
+    this.ringWaiters()
+  }
+
+  #endBreak(words: Words, index: number): void {
+    const at = breakAt(index)
+    const state = words.load(at + Break.state)
+    const bucket = bucketOf(getWide(words, at + Break.ino))
+    words.store(at + Break.state, BreakState.leaving)
+    // Who died in `preparing` or `leaving` may or may not be counted: leave the count, never make it too low.
+    if (state !== BreakState.preparing && state !== BreakState.leaving) this.#table.add(bucket + Bucket.breaks, -1)
+    words.store(at + Break.state, BreakState.free)
+  }
+
+  /** Wakes every participant whose pins or changes wait. */
+  ringWaiters(): void {
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      if (this.slot(slot).load(Slot.waiters) > 0) this.ring(slot)
+    }
+  }
+
+  /** Wakes a participant, once for as long as it has not answered. */
+  ring(slot: number): void {
+    if (this.slot(slot).compareExchange(Slot.rung, 0, 1) === 0) this.bells.ring(slot)
+  }
+
+  /** Attached slots whose owner may be alive: a plain look, no lock is asked. */
+  *attached(): Generator<number> {
+    for (let slot = 0; slot < this.slotCount; slot++) if (this.slot(slot).load(Slot.state) !== 0) yield slot
+  }
+
+  /** Whether some live participant has the inode open. */
+  isOpenAnywhere(ino: InodeNumber): boolean {
+    for (const slot of this.attached()) {
+      for (const { chunk, at } of this.records(slot, RecordKind.open)) {
+        if (getWide(chunk, at + Record.ino) === ino && !this.reapIfDead(slot)) return true
+      }
+    }
+    return false
+  }
+
+  /** Records of one kind in a slot that are tentative or granted. */
+  *records(slot: number, kind: number): Generator<{ chunk: Words; at: number; state: number; record: number }> {
+    const count = this.slot(slot).load(Slot.recordCount)
+    for (let record = 0; record < count; record++) {
+      const chunk = this.memory.chunk(slot, chunkOf(record))
+      const at = recordAt(record)
+      const state = chunk.load(at + Record.state)
+      const status = state & STATUS_MASK
+      if (status === RecordStatus.free || status === RecordStatus.more || (state & KIND_MASK) !== kind) continue
+      yield { chunk, at, state, record }
+    }
+  }
+
+  /** Clears a slot whose owner is dead; false when it is alive. Idempotent; what a death in here leaves, the next one clears. */
+  reapIfDead(slot: number): boolean {
+    if (this.slot(slot).load(Slot.state) === 0) return true
+    if (slot === this.own.index || this.liveness.isAlive(slot) || !this.liveness.tryOwn(slot)) return false
+    this.#bury(slot)
+    this.liveness.disown(slot)
+    this.ringWaiters()
+    return true
+  }
+
+  /** Reaps every dead participant; returns how many there were. */
+  reap(): number {
+    let reaped = 0
+    for (const slot of this.attached()) if (this.reapIfDead(slot)) reaped++
+    return reaped
+  }
+
+  /** Ends this participant's part: no record and no break of it is left. */
+  detach(): void {
+    this.#bury(this.own.index)
+  }
+
+  /** Takes a slot's traces out. The caller has its lock. */
+  #bury(slot: number): void {
+    const words = this.memory.slot(slot)
+    for (let index = 0; index < words.load(Slot.breakCount); index++) {
+      const at = breakAt(index)
+      if (words.load(at + Break.state) === BreakState.free) continue
+      this.advanceGeneration(bucketOf(getWide(words, at + Break.ino)))
+      this.#endBreak(words, index)
+    }
+    clearSlot(this.memory, slot)
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Metadata: what the pool knows about files, directories and space, as domain operations.
+ *
+ * Each method is ONE whole transaction: it happens or it does not (promise 5), for every process and after every
+ * crash, and no transaction lives across an await of the caller. Signatures are asynchronous so that a store on
+ * another host can stand in; the embedded one is synchronous inside. Callbacks (`prepare`, `apply`, `decide`) run
+ * synchronously inside the transaction, must not wait, and may run again when the transaction is retried; when one
+ * throws, the transaction is rolled back and the error passed on.
+ *
+ * A committed transaction is seen by everybody at once; it is durable after the next `sync()`.
+ *
+ * Invariants (a block is exactly one of these at any time; `fsck` checks them):
+ *   1. free: in `free`, zero on the host, fit for a file at once;
+ *   2. mapped: in the extents of exactly one inode, at one place (inodes of /lost+found included);
+ *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
+ */
+import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+
+export type BusyPolicy = 'fail' | 'wait' | 'sequester'
+export type DaxMode = 'always' | 'never'
+
+export interface PoolProperties {
+  readonly uuid: string
+  readonly formatVersion: number
+  readonly blockCount: BlockCount
+  readonly busy: BusyPolicy
+  readonly dax: DaxMode
+  readonly leaseBreakTimeMs: number
+  /** Free blocks that ordinary allocation leaves alone, so that freeing never fails for lack of space (promise 7). */
+  readonly reserveBlocks: BlockCount
+}
+
+export type InodeKind = 'file' | 'directory'
+
+export interface Inode {
+  readonly ino: InodeNumber
+  readonly kind: InodeKind
+  /** Permission bits, 0 to 0o7777; the kind is not in it. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** 0: an orphan, unlinked while somebody has it open; its content lives until the last close. Directories: 2 + subdirectories. */
+  readonly nlink: number
+  /** Bytes. */
+  readonly size: number
+  /** Mapped blocks. */
+  readonly blocks: number
+  /** Nanoseconds since 1970. */
+  readonly atimeNs: bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly birthtimeNs: bigint
+  /** Goes up with every change of content (as far as the store is told) or attributes. */
+  readonly changeCount: number
+  /** Policies of this file; undefined: the pool's. */
+  readonly busy: BusyPolicy | undefined
+  readonly dax: DaxMode | undefined
+}
+
+/** An inode and all its extents, ascending by `fileBlock`, not overlapping, merged where they touch in file and device. */
+export interface Layout {
+  readonly inode: Inode
+  readonly extents: readonly Extent[]
+}
+
+export interface DirectoryEntry {
+  readonly name: string
+  readonly ino: InodeNumber
+  readonly kind: InodeKind
+}
+
+/** How long an operation may wait for other writers; defaults: the store's `busyTimeoutMs`, no signal. */
+export interface Patience {
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface CreateRequest {
+  readonly parent: InodeNumber
+  readonly name: string
+  readonly kind: InodeKind
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly nowNs: bigint
+}
+
+export interface UnlinkRequest {
+  readonly parent: InodeNumber
+  readonly name: string
+  readonly nowNs: bigint
+}
+
+export interface RenameRequest {
+  readonly fromParent: InodeNumber
+  readonly fromName: string
+  readonly toParent: InodeNumber
+  readonly toName: string
+  readonly nowNs: bigint
+}
+
+export interface AttributeChange {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly atimeNs?: bigint
+  readonly mtimeNs?: bigint
+  /** null: back to the pool's policy. */
+  readonly busy?: BusyPolicy | null
+  readonly dax?: DaxMode | null
+  readonly nowNs: bigint
+}
+
+export interface AllocateRequest {
+  readonly ino: InodeNumber
+  /** Holes in this range get blocks; what is mapped stays. */
+  readonly range: FileRange
+  /**
+   * Blocks to add behind `range` when they are free right behind its last new block, nothing of the file is mapped
+   * there, and no more than the reserve would be left (append preallocation). Default 0.
+   */
+  readonly preallocate?: number
+}
+
+/** A change that takes blocks out of a file; all of it is committed at once. */
+export interface LayoutChange {
+  readonly ino: InodeNumber
+  /** File blocks that leave the file. `end` may lie beyond the last block. */
+  readonly remove: readonly FileRange[]
+  /**
+   * After the removal these blocks, reserved by `reserve`, take these places (edge copies); the places are in `remove`.
+   */
+  readonly insert?: readonly { readonly fileBlock: FileBlock; readonly deviceBlock: DeviceBlock }[]
+  /** New size in bytes, at most the present one; undefined: as it is. */
+  readonly size?: number
+  /** Remove the inode itself (a file with nlink 0, or any file of /lost+found, its name included); `remove` is then everything. */
+  readonly deleteInode?: boolean
+  /** Do nothing unless nlink is 0 (the last close). */
+  readonly onlyIfOrphan?: boolean
+  readonly nowNs: bigint
+}
+
+/** What the door decided about the extents that leave. */
+export type LayoutDecision =
+  /** Roll back: nothing changes. */
+  | { readonly commit: false }
+  /** Commit; `sequester` (parts of the removed extents, ascending) move to lost+found, the rest become busy extents. */
+  | { readonly commit: true; readonly sequester: readonly Extent[] }
+
+export interface LayoutChangeResult {
+  readonly committed: boolean
+  /** After the change; undefined when the inode is gone (or was never there). */
+  readonly layout: Layout | undefined
+  /** Files made in lost+found, one for each run of the sequestered file range. */
+  readonly lostAndFound: readonly DirectoryEntry[]
+}
+
+export interface BusyExtent extends Run {
+  readonly id: number
+}
+
+/** A file of /lost+found with where it comes from. Sizes and offsets in bytes. */
+export interface LostAndFoundEntry {
+  readonly name: string
+  readonly ino: InodeNumber
+  /** The file the blocks were taken from; it may be gone. */
+  readonly originInode: InodeNumber
+  /** The name it had in its directory at that time, '' when unknown. */
+  readonly originName: string
+  readonly offset: number
+  readonly length: number
+  readonly sinceMs: number
+  readonly extents: readonly Extent[]
+}
+
+/** Block counts; free + mapped + busy = blockCount, sequestered is part of mapped. */
+export interface Space {
+  readonly blockCount: number
+  readonly free: number
+  readonly mapped: number
+  readonly busy: number
+  readonly sequestered: number
+  readonly files: number
+}
+
+/** A finding of the invariants' check. */
+export interface Finding {
+  readonly code: string
+  readonly message: string
+}
+
+export const ROOT_INODE = 1 as InodeNumber
+export const LOST_AND_FOUND_INODE = 2 as InodeNumber
+
+export interface Metadata {
+  readonly properties: PoolProperties
+
+  // ---- names ----
+  inode(ino: InodeNumber): Promise<Inode | undefined>
+  lookup(parent: InodeNumber, name: string): Promise<Inode | undefined>
+  /** Entries of a directory in byte order of their names, after `after`. Default limit 1000. */
+  entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
+  /** One path of the inode, '/'-rooted; undefined for an orphan. */
+  pathOf(ino: InodeNumber): Promise<string | undefined>
+  /** EEXIST, ENOENT (parent gone), ENOTDIR, EPERM (inside /lost+found). */
+  create(request: CreateRequest, patience?: Patience): Promise<Inode>
+  /** Takes a file's name away; returns the inode after it (nlink 0: an orphan now). ENOENT, EISDIR, EPERM (in /lost+found). */
+  unlink(request: UnlinkRequest, patience?: Patience): Promise<Inode>
+  /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
+  removeDirectory(request: UnlinkRequest, patience?: Patience): Promise<Inode>
+  /**
+   * POSIX rename, replacing. Returns the inode it replaced (after losing its name), if any. Same inode on both: no change.
+   * ENOENT, EINVAL (into its own child), EISDIR, ENOTDIR, ENOTEMPTY, EBUSY (root, lost+found), EPERM (into or out of lost+found).
+   */
+  rename(request: RenameRequest, patience?: Patience): Promise<{ replaced: Inode | undefined }>
+  setAttributes(ino: InodeNumber, change: AttributeChange, patience?: Patience): Promise<Inode>
+
+  // ---- layout ----
+  layout(ino: InodeNumber): Promise<Layout | undefined>
+  /** The same at once; absent in a store that cannot answer synchronously. */
+  layoutNow?(ino: InodeNumber): Layout | undefined
+  /**
+   * Maps free blocks into the holes of a range, each hole by as few and as contiguous extents as there are, near the
+   * file's block before. `prepare` gets the new runs before the commit (the host's space is taken there). All or
+   * nothing: ENOSPC when free blocks less the reserve do not do. ENOENT: no such inode.
+   */
+  allocate(request: AllocateRequest, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<Layout>
+  /**
+   * Grows a file under the store's write lock. `apply` gets the layout as it is at that instant, may fill bytes beyond
+   * the present size (nobody else can grow it meanwhile) and returns the new size, or undefined to leave everything.
+   * A size below the present one leaves the size. `nowNs` becomes mtime and ctime. ENOENT: no such inode.
+   */
+  extend(
+    ino: InodeNumber,
+    nowNs: bigint,
+    apply: (layout: Layout) => number | undefined,
+    patience?: Patience,
+  ): Promise<Layout>
+  /**
+   * The commit of the one door for layout changes. `decide` gets the extents that would leave, cut to `remove`, ascending,
+   * and the inode, as both are in this transaction.
+   */
+  changeLayout(
+    change: LayoutChange,
+    decide: (removed: readonly Extent[], inode: Inode) => LayoutDecision,
+    patience?: Patience,
+  ): Promise<LayoutChangeResult>
+
+  // ---- space ----
+  space(): Promise<Space>
+  /** Takes single free blocks, the reserve included, out as busy extents of one block each. ENOSPC. */
+  reserve(count: number, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<BusyExtent[]>
+  /** Busy extents, oldest first. Default limit 4096. */
+  busyExtents(limit?: number): Promise<BusyExtent[]>
+  /** Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed them. */
+  release(ids: readonly number[], patience?: Patience): Promise<void>
+  /** Runs of free space, ascending (recovery discards them after a power failure). */
+  freeRuns(): Promise<Run[]>
+  /** All mapped extents merged by device block, ascending (recovery makes sure that the host has them). */
+  mappedRuns(): Promise<Run[]>
+  /** Inodes with nlink 0. */
+  orphans(): Promise<InodeNumber[]>
+  lostAndFound(): Promise<LostAndFoundEntry[]>
+  /** Adopts a larger device: the new blocks are free. */
+  grow(blockCount: BlockCount, patience?: Patience): Promise<void>
+
+  // ---- durability ----
+  /** Everything committed before the call is durable when it resolves. */
+  sync(): Promise<void>
+  /** True when a checkpoint would be worth its price. */
+  readonly wantsCheckpoint: boolean
+  /** Moves the log into the main file as far as readers allow. The caller flushed the device first. */
+  checkpoint(): Promise<void>
+  /** Checks the invariants of the whole store, SQLite's own integrity included. Empty: sound. */
+  check(): Promise<Finding[]>
+  close(): Promise<void>
+}

@@ -1,0 +1,102 @@
+/**
+ * createPool: a new pool directory.
+ *
+ * Order: directory, pin table (its lock keeps a second creator out), device, metadata under a name of its own, and last
+ * its rename to meta.db. A directory without meta.db is no pool; what a death in between leaves is removed by the next
+ * createPool there, and nothing else is.
+ */
+import { randomUUID } from 'node:crypto'
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { FileDevice } from '../device/file-device.ts'
+import { checkBytes, checkChoice, codeOf, outOfRange, systemError } from '../errors.ts'
+import { BUSY_POLICIES, DAX_MODES } from '../files/file-system.ts'
+import { FORMAT_VERSION } from '../layout/format.ts'
+import type { BusyPolicy, DaxMode, PoolProperties } from '../metadata/metadata.ts'
+import { createSqliteMetadata } from '../metadata/sqlite-metadata.ts'
+import { assertSupportedPlatform } from '../platform/libc.ts'
+import type { BlockCount } from '../units.ts'
+import { BLOCK_SIZE, MAX_DEVICE_BLOCKS } from '../units.ts'
+import type { OpenPoolOptions } from './open-pool.ts'
+import { openPool } from './open-pool.ts'
+import type { Pool } from './pool.ts'
+import type { PoolDirectory } from './pool-directory.ts'
+import { LockByte, poolDirectory } from './pool-directory.ts'
+import { SharedTable } from './shared-table.ts'
+
+export interface CreatePoolOptions extends OpenPoolOptions {
+  /** Bytes of the device, rounded down to blocks of 4096: 1 MiB to 16 TiB. Sparse: the host's space is taken as files need it. */
+  sizeBytes: number
+  /** What a layout change does about pinned blocks; default 'sequester'. */
+  busy?: BusyPolicy
+  /** 'never': pins are copies. Default 'always'. */
+  dax?: DaxMode
+  /** How long a layout lease may keep a change waiting; default 30,000. */
+  leaseBreakTimeMs?: number
+}
+
+const LEAST_BLOCKS = 256
+/** Blocks that ordinary allocation leaves alone: one in 128, at most 64. */
+const reserveOf = (blocks: number): number => Math.max(2, Math.min(64, Math.floor(blocks / 128)))
+
+/** Makes a pool in `path`, which must be missing or empty, and opens it. EEXIST, ENOTEMPTY, ENOSPC, EACCES, ENOLCK. */
+export async function createPool(path: string, options: CreatePoolOptions): Promise<Pool> {
+  assertSupportedPlatform()
+  const blocks = Math.floor(checkBytes('sizeBytes', options.sizeBytes) / BLOCK_SIZE)
+  if (blocks < LEAST_BLOCKS || blocks > MAX_DEVICE_BLOCKS) {
+    throw outOfRange('sizeBytes', `>= ${LEAST_BLOCKS * BLOCK_SIZE} and <= ${MAX_DEVICE_BLOCKS * BLOCK_SIZE}`, options.sizeBytes)
+  }
+  const properties: PoolProperties = {
+    uuid: randomUUID(),
+    formatVersion: FORMAT_VERSION,
+    blockCount: blocks as BlockCount,
+    busy: checkChoice('busy', options.busy ?? 'sequester', BUSY_POLICIES),
+    dax: checkChoice('dax', options.dax ?? 'always', DAX_MODES),
+    leaseBreakTimeMs: checkBytes('leaseBreakTimeMs', options.leaseBreakTimeMs ?? 30_000),
+    reserveBlocks: reserveOf(blocks) as BlockCount,
+  }
+  const directory = poolDirectory(path)
+  makeDirectory(directory)
+  const table = new SharedTable(directory)
+  try {
+    const opening = table.lock(LockByte.opening)
+    if (!opening.tryLock()) throw systemError('EBUSY', 'another process is making or opening a pool here', { syscall: 'mkfs', path })
+    const leftovers = readdirSync(path)
+    if (leftovers.includes('meta.db')) throw systemError('EEXIST', 'there is a pool already', { syscall: 'mkfs', path })
+    rmSync(directory.device, { force: true })
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${directory.unfinishedMetadata}${suffix}`, { force: true })
+    FileDevice.create(directory.device, properties.blockCount).close()
+    await createSqliteMetadata(directory.unfinishedMetadata, properties)
+    renameSync(directory.unfinishedMetadata, directory.metadata)
+    syncDirectory(path)
+  } finally {
+    table.close()
+  }
+  return openPool(path, options)
+}
+
+/** What a createPool that died may have left. */
+const OWN_NAMES: readonly string[] = ['pins', 'device', 'meta.db.new', 'meta.db.new-wal', 'meta.db.new-shm', 'meta.db.new-journal', 'reserve']
+
+function makeDirectory({ path, pins }: PoolDirectory): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    const found = readdirSync(path)
+    if (found.includes('meta.db')) throw systemError('EEXIST', 'there is a pool already', { syscall: 'mkfs', path })
+    const foreign = found.find((name) => !OWN_NAMES.includes(name))
+    if (foreign !== undefined) {
+      throw systemError('ENOTEMPTY', `the directory has other files in it, such as '${foreign}'; name a new or empty one`, { syscall: 'mkfs', path })
+    }
+  }
+  mkdirSync(pins, { mode: 0o700, recursive: true })
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,74 @@
+/** Free space in the making: reclaim passes of this participant, one at a time, soon after something was freed or at once. */
+import type { Door } from '../layout/break-layout.ts'
+import type { Reclaiming } from '../layout/busy-extents.ts'
+import { reclaimBusyExtents } from '../layout/busy-extents.ts'
+import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
+
+/** How long freed space may stay busy before a pass gives it back: long enough that one flush serves many frees. */
+const SOON_MS = 1000
+/** How often to look whether another participant's pass is over. */
+const OTHERS_PAUSE_MS = 10
+const OTHERS_TIMEOUT_MS = 2000
+
+export class FreeSpaceMaker {
+  readonly #work: Reclaiming
+  #pass: Promise<number> | undefined
+  #cancelSoon: (() => void) | undefined
+  #isClosed = false
+  /** Why the last pass in the background failed; the next call that needs space meets it. */
+  #failure: unknown
+
+  constructor(work: Reclaiming) {
+    this.#work = work
+  }
+
+  /** Something was freed: a pass in a moment. Does not keep the process alive. */
+  soon(): void {
+    if (this.#isClosed || this.#cancelSoon !== undefined) return
+    this.#cancelSoon = this.#work.table.clock.after(
+      SOON_MS,
+      () => {
+        this.#cancelSoon = undefined
+        this.reclaim().catch((error: unknown) => {
+          this.#failure = error
+        })
+      },
+      false,
+    )
+  }
+
+  /** A pass over busy extents; returns the blocks freed, by another participant's pass at least 1. */
+  reclaim(): Promise<number> {
+    return (this.#pass ??= this.#reclaim().finally(() => {
+      this.#pass = undefined
+    }))
+  }
+
+  /** Makes space for an allocation that found none: busy extents, the dead, idle files of lost+found. Whether there was any. */
+  async make(door: Door, removeOrphans: () => Promise<void>): Promise<boolean> {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
+    if (door.table.reap() > 0) await removeOrphans()
+    if ((await this.reclaim()) > 0) return true
+    return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
+  }
+
+  /** No pass begins any more; resolves when the one under way is over. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelSoon?.()
+    await this.#pass
+  }
+
+  async #reclaim(): Promise<number> {
+    const { clock } = this.#work.table
+    const deadline = clock.nowMs() + OTHERS_TIMEOUT_MS
+    for (let isOthers = false; ; isOthers = true) {
+      const freed = await reclaimBusyExtents(this.#work)
+      if (freed !== undefined) return isOthers ? Math.max(1, freed) : freed
+      if (clock.nowMs() > deadline) return 0
+      await new Promise<void>((resolve) => clock.after(OTHERS_PAUSE_MS, resolve, true))
+    }
+  }
+}

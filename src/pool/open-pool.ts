@@ -1,0 +1,119 @@
+/**
+ * openPool: becoming a participant.
+ *
+ * Under the opening lock, one at a time: 1 look for living participants; none: this is a fresh open, the pin table is
+ * reset; 2 open metadata and device; 3 take a slot; 4 a fresh open recovers: after a reboot free space is punched and
+ * mapped space allocated again (a power failure may have kept data of transactions it lost, or lost allocations it did
+ * not), orphans and lost+found go; 5 otherwise the dead are reaped.
+ *
+ * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
+ */
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { threadId } from 'node:worker_threads'
+import { FileDevice } from '../device/file-device.ts'
+import { systemError } from '../errors.ts'
+import { removeOrphans } from '../files/open-inodes.ts'
+import { Slot } from '../layout/format.ts'
+import { transactionHolders } from '../layout/holders.ts'
+import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
+import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { setWide } from '../layout/words.ts'
+import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
+import { assertSupportedPlatform } from '../platform/libc.ts'
+import { commandLine, processStartTime } from '../platform/process-identity.ts'
+import { FreeSpaceMaker } from './free-space-maker.ts'
+import { Pool } from './pool.ts'
+import type { PoolDirectory } from './pool-directory.ts'
+import { LockByte, poolDirectory } from './pool-directory.ts'
+import { repairAfterReboot } from './recovery.ts'
+import { HostReserve } from './host-reserve.ts'
+import { FifoBells, SharedTable } from './shared-table.ts'
+import { SystemClock } from './system-clock.ts'
+
+export interface OpenPoolOptions {
+  /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
+  debug?: boolean
+}
+
+const OPENING_TIMEOUT_MS = 45_000
+const OPENING_PAUSE_MS = 5
+
+/**
+ * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS, EUCLEAN (device and
+ * metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms, whatever the pool's size.
+ */
+export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
+  assertSupportedPlatform()
+  const directory = poolDirectory(path)
+  requirePool(directory)
+  const shared = new SharedTable(directory)
+  const ends: (() => unknown)[] = [() => shared.close()]
+  try {
+    const opening = shared.lock(LockByte.opening)
+    await takeOpeningLock(opening, path)
+    const isFresh = !isAnybodyAlive(shared)
+    if (isFresh) resetTable(shared)
+    const slot = shared.takeSlot()
+    const bells = new FifoBells(directory, slot)
+    ends.push(() => bells.close())
+    const clock = new SystemClock()
+    const surroundings = { memory: shared, liveness: shared.liveness, bells, clock }
+    const identity = { pid: process.pid, threadId, startTime: processStartTime(process.pid) ?? 0 }
+    const table = new PinTable(surroundings, slot, identity)
+    ends.push(() => table.detach())
+
+    const witness = { commandLine, takenAt: (record: number): string | undefined => pool?.takenAt(record) }
+    let pool: Pool | undefined
+    const reserve = new HostReserve(directory.reserve)
+    const metadata = await openSqliteMetadata(directory.metadata, {
+      onTransaction: (isActive) => {
+        const since = isActive ? clock.nowMs() : 0
+        setWide(table.own.words, Slot.transactionSince, since)
+      },
+      whoHoldsTransaction: () => transactionHolders(table, witness),
+      onNoSpace: () => reserve.giveBack(),
+    })
+    ends.push(() => metadata.close())
+    const device = FileDevice.open(directory.device, metadata.properties.blockCount)
+    ends.push(() => device.close())
+    if (isFresh) await repairAfterReboot(directory, metadata, device)
+    reserve.take()
+
+    const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
+    pool = new Pool({ path, table, metadata, device, witness, space, ends, isDebug: options.debug === true })
+    const isOrphanTime = table.reap() > 0 || isFresh
+    if (isOrphanTime) await removeOrphans(pool.fileSystem)
+    if (isFresh && (await reclaimIdleLostFiles(pool.fileSystem)) > 0) space.soon()
+    opening.unlock()
+    return pool
+  } catch (error) {
+    for (const end of ends.toReversed()) await end()
+    throw error
+  }
+}
+
+function requirePool(directory: PoolDirectory): void {
+  const { path } = directory
+  if (!statSync(path).isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
+  accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+  for (const file of [directory.metadata, directory.device, directory.pins]) {
+    if (existsSync(file)) continue
+    const what = `this is no pool: it has no ${file.slice(path.length + 1)}; make one with createPool or "holdfast mkfs"`
+    throw systemError('ENOENT', what, { syscall: 'open', path })
+  }
+}
+
+async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {
+  const deadline = Date.now() + OPENING_TIMEOUT_MS
+  while (!lock.tryLock()) {
+    if (Date.now() > deadline) {
+      throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', { syscall: 'open', path })
+    }
+    await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
+  }
+}
+
+function isAnybodyAlive(shared: SharedTable): boolean {
+  for (let slot = 0; slot < slotCountOf(shared); slot++) if (shared.liveness.isAlive(slot)) return true
+  return false
+}

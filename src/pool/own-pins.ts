@@ -1,0 +1,93 @@
+/**
+ * Own pins: what this participant has pinned, so that a dropped pin can be reported and a forced close can take views
+ * away. Bounce pins have no record; their keys are below 0.
+ *
+ * The hot path only stores the pin under its record number. Pins that are still held at the next `tidy` are handed to a
+ * FinalizationRegistry and from then on kept weakly: registering each pin would cost more than the pin.
+ */
+import { releaseClaim } from '../layout/claims.ts'
+import type { PinTable } from '../layout/pin-table.ts'
+import type { Pin } from './pin.ts'
+
+export class OwnPins {
+  readonly #table: PinTable
+  readonly #isDebug: boolean
+  /** By record: young ones strongly, for a moment. */
+  readonly #young: (Pin | undefined)[] = []
+  readonly #old = new Map<number, WeakRef<Pin>>()
+  readonly #places = new Map<number, string>()
+  #held = 0
+  readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
+    const place = this.#places.get(record)
+    const where = place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
+    process.emitWarning(`${what} was dropped without release(): its blocks stay pinned until the process ends; ${where}`, {
+      type: 'HoldfastWarning',
+      code: 'HOLDFAST_PIN_DROPPED',
+    })
+  })
+
+  constructor(table: PinTable, isDebug: boolean) {
+    this.#table = table
+    this.#isDebug = isDebug
+  }
+
+  /** Pins not released yet. */
+  get held(): number {
+    return this.#held
+  }
+
+  add(pin: Pin, record: number): void {
+    this.#held++
+    if (record < 0) this.#watch(pin, record)
+    else this.#young[record] = pin
+    if (this.#isDebug) this.#places.set(record, placeOfCaller())
+  }
+
+  release(record: number, ino: number): void {
+    this.#held--
+    if (record < 0 || this.#young[record] === undefined) this.#forget(record)
+    else this.#young[record] = undefined
+    if (this.#isDebug) this.#places.delete(record)
+    if (record >= 0) releaseClaim(this.#table, record, ino)
+  }
+
+  takenAt(record: number): string | undefined {
+    return this.#places.get(record)
+  }
+
+  /** Hands pins that live longer to the registry. */
+  tidy(): void {
+    for (let record = 0; record < this.#young.length; record++) {
+      const pin = this.#young[record]
+      if (pin === undefined) continue
+      this.#watch(pin, record)
+      this.#young[record] = undefined
+    }
+    this.#young.length = 0
+  }
+
+  /** Takes every pin away that is still referenced. */
+  revokeAll(): void {
+    for (const pin of [...this.#young, ...[...this.#old.values()].map((ref) => ref.deref())]) pin?.revoke()
+  }
+
+  #watch(pin: Pin, record: number): void {
+    const what = `a ${pin.mode} pin of bytes ${pin.offset}-${pin.offset + pin.length}`
+    const ref = new WeakRef(pin)
+    this.#dropped.register(pin, { what, record }, ref)
+    this.#old.set(record, ref)
+  }
+
+  #forget(record: number): void {
+    const ref = this.#old.get(record)
+    if (ref === undefined) return
+    this.#dropped.unregister(ref)
+    this.#old.delete(record)
+  }
+}
+
+/** The first frame of the stack outside of this project's pinning code. */
+function placeOfCaller(): string {
+  const lines = new Error('pin').stack?.split('\n').slice(1) ?? []
+  return lines.find((line) => !/[\\/](?:own-pins|pin|file)\.[jt]s/.test(line))?.trim() ?? ''
+}

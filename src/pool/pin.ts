@@ -1,0 +1,149 @@
+/**
+ * Pin: a claim on blocks of a file while I/O uses them, and views of exactly those bytes.
+ *
+ * Invariants
+ *   1. The blocks stay what they are from the grant until the reference count reaches 0 (promise 1). The count never
+ *      goes from 0 to 1, and saturates: a pin retained 2^31 times stays for good.
+ *   2. A revocable view has length 0 from then on (promise 8).
+ *   3. A pin that is dropped without release is never freed by the garbage collector, whose time is not I/O's: it stays
+ *      and is reported (own-pins.ts).
+ */
+import { systemError } from '../errors.ts'
+import type { OwnPins } from './own-pins.ts'
+import type { ReadSource, WriteTarget } from './pin-io.ts'
+import { readIntoPin, writeFromPin } from './pin-io.ts'
+
+const MOST_REFERENCES = 0x7fff_ffff
+const NO_BUFFERS: readonly Uint8Array[] = []
+
+/** What is behind a pin's buffers. */
+export interface PinBacking {
+  /** Record in the own slot; below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
+  readonly record: number
+  readonly ino: number
+  readonly isRevocable: boolean
+  readonly path: string | undefined
+  /** Bounce buffers that were written to: puts them into the file. Throws; the pin then stays. */
+  readonly writeBack?: () => void
+}
+
+export interface IoOptions {
+  /** Offset in a file; default: its current position. Not for sockets and pipes. */
+  position?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+export class Pin implements Disposable {
+  /** Bytes of the file the pin covers. */
+  readonly offset: number
+  readonly length: number
+  readonly mode: 'read' | 'write'
+  /** One view for each run of blocks, in order; a hole, of a read pin, is a run of zeros. Empty after release. */
+  buffers: readonly Uint8Array[]
+  readonly #owner: OwnPins
+  readonly #backing: PinBacking
+  #references = 1
+
+  /** For `file.pin()` and `file.pinSync()`. */
+  constructor(
+    owner: OwnPins,
+    backing: PinBacking,
+    range: { offset: number; length: number; mode: 'read' | 'write' },
+    buffers: readonly Uint8Array[],
+  ) {
+    this.offset = range.offset
+    this.length = range.length
+    this.mode = range.mode
+    this.buffers = buffers
+    this.#owner = owner
+    this.#backing = backing
+    owner.add(this, backing.record)
+  }
+
+  /** The single view. EINVAL (`ERR_HOLDFAST_SCATTERED`) when the range lies in several runs: use `buffers`. ESTALE after release. */
+  get buffer(): Uint8Array {
+    if (this.buffers.length === 1) return this.buffers[0]
+    this.#mustBeHeld('buffer')
+    const what = `the range lies in ${this.buffers.length} runs of blocks; use pin.buffers`
+    throw systemError('EINVAL', what, { syscall: 'buffer', path: this.#backing.path })
+  }
+
+  /** Whether the pin still holds its blocks. */
+  get isHeld(): boolean {
+    return this.#references > 0
+  }
+
+  /** Adds a reference: one more `release()` is needed. For I/O that outlives the scope of the pin. ESTALE after release. */
+  retain(): this {
+    this.#mustBeHeld('retain')
+    if (this.#references < MOST_REFERENCES) this.#references++
+    return this
+  }
+
+  /** Drops a reference; the last one gives the blocks back. ESTALE when the pin was released before. Price: 40 ns, revocable 1.5 µs for each view. */
+  release(): void {
+    if (this.#references === 1) this.#end()
+    else this.#drop()
+  }
+
+  #drop(): void {
+    this.#mustBeHeld('release')
+    if (this.#references < MOST_REFERENCES) this.#references--
+  }
+
+  /** Releases one reference, unless the pin was released already. */
+  [Symbol.dispose](): void {
+    if (this.#references > 0) this.release()
+  }
+
+  /** Takes views and blocks away whatever the count: `pool.close({ force: true })`. */
+  revoke(): void {
+    if (this.#references > 0) this.#end()
+  }
+
+  /**
+   * Writes the bytes to a FileHandle, socket, pipe or HTTP response straight from the blocks; any other stream gets a
+   * copy. The pin lives until the kernel is done with the memory, also when the call fails or is aborted. Returns the
+   * bytes written. ESTALE after release.
+   */
+  async writeTo(target: WriteTarget, options: IoOptions = {}): Promise<number> {
+    this.retain()
+    try {
+      return await writeFromPin(this.buffers, target, options)
+    } finally {
+      this.release()
+    }
+  }
+
+  /**
+   * Fills the bytes from a FileHandle (also O_DIRECT), socket or pipe straight into the blocks, until the pin is full or
+   * the source ends. The pin lives until the kernel is done with the memory. Returns the bytes read. EBADF for a pin of
+   * mode 'read', ESTALE after release.
+   */
+  async readFrom(source: ReadSource, options: IoOptions = {}): Promise<number> {
+    this.#mustBeHeld('readFrom')
+    if (this.mode !== 'write') {
+      throw systemError('EBADF', "the pin is for reading; take one with mode 'write'", { syscall: 'readFrom', path: this.#backing.path })
+    }
+    this.retain()
+    try {
+      return await readIntoPin(this.buffers, source, options)
+    } finally {
+      this.release()
+    }
+  }
+
+  #end(): void {
+    const { record, ino, isRevocable, writeBack } = this.#backing
+    writeBack?.()
+    this.#references = 0
+    if (isRevocable) for (const view of this.buffers) (view.buffer as ArrayBuffer).transfer(0)
+    this.buffers = NO_BUFFERS
+    this.#owner.release(record, ino)
+  }
+
+  #mustBeHeld(syscall: string): void {
+    if (this.#references > 0) return
+    throw systemError('ESTALE', 'the pin was released', { syscall, path: this.#backing.path })
+  }
+}

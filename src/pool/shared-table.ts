@@ -1,0 +1,161 @@
+/**
+ * The pin table's memory, liveness and bells for real: mapped files, open-file-description locks, FIFOs.
+ *
+ * Invariants
+ *   1. All locks of a participant belong to one open file description, made by `open` below through node:fs: the kernel
+ *      drops them when the process dies, and Node closes the descriptor when the worker thread ends.
+ *   2. A file is made longer, its space allocated, before a mapping of the new part is touched: no SIGBUS.
+ */
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { codeOf, systemError } from '../errors.ts'
+import type { PoolLock } from '../layout/busy-extents.ts'
+import { CHUNK_WORDS, SLOT_WORDS, TABLE_WORDS } from '../layout/format.ts'
+import type { Bells, Liveness, TableMemory } from '../layout/surroundings.ts'
+import type { Words } from '../layout/words.ts'
+import { MappedWords } from '../layout/words.ts'
+import { Bell, Doorbell } from '../platform/doorbell.ts'
+import { makeFifo } from '../platform/fifo.ts'
+import { isLocked, tryLock, unlock } from '../platform/file-lock.ts'
+import { allocateSpace } from '../platform/file-space.ts'
+import type { MappedMemory } from '../platform/memory-map.ts'
+import { mapShared } from '../platform/memory-map.ts'
+import type { PoolDirectory } from './pool-directory.ts'
+import { LockByte } from './pool-directory.ts'
+
+const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants
+const WORD_BYTES = 4
+const SLOT_BYTES = SLOT_WORDS * WORD_BYTES
+const CHUNK_BYTES = CHUNK_WORDS * WORD_BYTES
+
+export class SharedTable implements TableMemory {
+  readonly table: Words
+  readonly liveness: Liveness
+  readonly #directory: PoolDirectory
+  /** The description that has this participant's locks. */
+  readonly #fd: number
+  readonly #mappings: MappedMemory[] = []
+  readonly #slots: Words[] = []
+  readonly #chunks: Words[][] = []
+  #ownSlot = -1
+
+  constructor(directory: PoolDirectory) {
+    this.#directory = directory
+    this.#fd = openSync(directory.table, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    try {
+      requireLocks(this.#fd, directory)
+      this.table = this.#map(this.#fd, 0, TABLE_WORDS * WORD_BYTES)
+    } catch (error) {
+      closeSync(this.#fd)
+      throw error
+    }
+    this.liveness = {
+      isAlive: (slot) => slot === this.#ownSlot || isLocked(this.#fd, LockByte.slot(slot)),
+      tryOwn: (slot) => tryLock(this.#fd, LockByte.slot(slot), 'exclusive'),
+      disown: (slot) => unlock(this.#fd, LockByte.slot(slot)),
+    }
+  }
+
+  /** A lock among participants, by byte of the table file. */
+  lock(byte: number): PoolLock {
+    return { tryLock: () => tryLock(this.#fd, byte, 'exclusive'), unlock: () => unlock(this.#fd, byte) }
+  }
+
+  /** Takes the first slot that nobody lives in. */
+  takeSlot(): number {
+    let slot = 0
+    while (!this.liveness.tryOwn(slot)) slot++
+    this.#ownSlot = slot
+    return slot
+  }
+
+  slot(index: number): Words {
+    return (this.#slots[index] ??= this.#mapFile(this.#directory.slot(index), 0, SLOT_BYTES))
+  }
+
+  chunk(slot: number, chunk: number): Words {
+    const chunks = (this.#chunks[slot] ??= [])
+    return (chunks[chunk] ??= this.#mapFile(this.#directory.slot(slot), SLOT_BYTES + chunk * CHUNK_BYTES, CHUNK_BYTES))
+  }
+
+  /** Ends all mappings and, by closing the description, all locks. */
+  close(): void {
+    for (const mapping of this.#mappings) mapping.unmap()
+    closeSync(this.#fd)
+  }
+
+  #mapFile(path: string, offset: number, length: number): Words {
+    const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    try {
+      return this.#map(fd, offset, length)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #map(fd: number, offset: number, length: number): Words {
+    if (fstatSync(fd).size < offset + length) {
+      // Longer first: space beyond the end would go again at once.
+      ftruncateSync(fd, offset + length)
+      allocateSpace(fd, offset, length)
+    }
+    const mapping = mapShared(fd, offset, length)
+    this.#mappings.push(mapping)
+    return new MappedWords(mapping.view(0, length))
+  }
+}
+
+/** ENOLCK unless a lock of one description is seen by another: without that nobody could tell who is alive. */
+function requireLocks(fd: number, directory: PoolDirectory): void {
+  const probe = LockByte.slot(1 << 20) + process.pid
+  const other = openSync(directory.table, O_RDWR | O_NOFOLLOW)
+  try {
+    const isSeen = tryLock(fd, probe, 'exclusive') && isLocked(other, probe)
+    unlock(fd, probe)
+    if (isSeen) return
+  } catch (error) {
+    if (codeOf(error) !== 'ENOLCK') throw error
+  } finally {
+    closeSync(other)
+  }
+  const what = 'the file system has no working byte-range locks; put the pool on ext4, XFS, btrfs or tmpfs'
+  throw systemError('ENOLCK', what, { syscall: 'open', path: directory.path })
+}
+
+/** Doorbells as FIFOs beside the slots. */
+export class FifoBells implements Bells {
+  readonly #directory: PoolDirectory
+  readonly #doorbell: Doorbell
+  readonly #bells = new Map<number, Bell>()
+
+  /** The caller owns the slot. */
+  constructor(directory: PoolDirectory, slot: number) {
+    this.#directory = directory
+    const path = directory.bell(slot)
+    try {
+      makeFifo(path, 0o600)
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+    }
+    this.#doorbell = new Doorbell(path)
+  }
+
+  ring(slot: number): void {
+    let bell = this.#bells.get(slot)
+    if (bell === undefined) this.#bells.set(slot, (bell = new Bell(this.#directory.bell(slot))))
+    bell.ring()
+  }
+
+  onRing(listener: () => void): void {
+    this.#doorbell.onRing(listener)
+  }
+
+  setWaiting(isWaiting: boolean): void {
+    if (isWaiting) this.#doorbell.ref()
+    else this.#doorbell.unref()
+  }
+
+  close(): void {
+    this.#doorbell.close()
+    for (const bell of this.#bells.values()) bell.close()
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The tables of meta.db. This text is the documentation of the format (docs/internals/format.md explains it): each
+ * constraint states an invariant, and `sqlite3 meta.db .schema` shows it together with its comments.
+ *
+ * A block of the device is in exactly one row of `free`, `extents` or `busy`. No CHECK can say that: the code of
+ * space.ts and layout-change.ts keeps it, the CHECK of `space` catches a miscount, and check.ts looks at every block.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { LOST_AND_FOUND_INODE, ROOT_INODE } from './metadata.ts'
+import type { PoolProperties } from './metadata.ts'
+
+/** Stands in the header of meta.db: "Hold" in ASCII. */
+export const APPLICATION_ID = 0x48_6f_6c_64
+
+/** Stands in the header of meta.db as `user_version`. A store opens this version and no other. */
+export const FORMAT_VERSION = 1
+
+export const SCHEMA = `
+CREATE TABLE pool (
+  -- What the pool is; one row.
+  id                  INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  uuid                TEXT    NOT NULL CHECK (length(uuid) = 36),
+  busy                TEXT    NOT NULL CHECK (busy IN ('fail', 'wait', 'sequester')),
+  dax                 TEXT    NOT NULL CHECK (dax IN ('always', 'never')),
+  lease_break_time_ms INTEGER NOT NULL CHECK (lease_break_time_ms >= 0),
+  -- Free blocks that ordinary allocation leaves alone.
+  reserve_blocks      INTEGER NOT NULL CHECK (reserve_blocks >= 0)
+) STRICT;
+
+CREATE TABLE space (
+  -- Counts of blocks, kept in every transaction that moves one; one row.
+  id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  block_count INTEGER NOT NULL CHECK (block_count BETWEEN 0 AND 4294967295),
+  free        INTEGER NOT NULL CHECK (free >= 0),
+  mapped      INTEGER NOT NULL CHECK (mapped >= 0),
+  busy        INTEGER NOT NULL CHECK (busy >= 0),
+  -- Mapped by files of /lost+found.
+  sequestered INTEGER NOT NULL CHECK (sequestered BETWEEN 0 AND mapped),
+  -- Inodes of kind 'file', orphans and those of /lost+found included.
+  files       INTEGER NOT NULL CHECK (files >= 0),
+  CHECK (free + mapped + busy = block_count)
+) STRICT;
+
+CREATE TABLE inodes (
+  -- AUTOINCREMENT: the number of a removed inode is never given again.
+  ino          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  kind         TEXT    NOT NULL CHECK (kind IN ('file', 'directory')),
+  mode         INTEGER NOT NULL CHECK (mode BETWEEN 0 AND 4095),
+  uid          INTEGER NOT NULL CHECK (uid BETWEEN 0 AND 4294967295),
+  gid          INTEGER NOT NULL CHECK (gid BETWEEN 0 AND 4294967295),
+  -- Names of a file, 0: unlinked but still open somewhere. A directory: 2 + its subdirectories.
+  nlink        INTEGER NOT NULL CHECK (nlink >= 0 AND (kind = 'file' OR nlink >= 2)),
+  -- Bytes.
+  size         INTEGER NOT NULL CHECK (size BETWEEN 0 AND 9007199254740991 AND (kind = 'file' OR size = 0)),
+  -- Mapped blocks: the sum of its extents.
+  blocks       INTEGER NOT NULL CHECK (blocks >= 0 AND (kind = 'file' OR blocks = 0)),
+  -- Nanoseconds since 1970.
+  atime_ns     INTEGER NOT NULL,
+  mtime_ns     INTEGER NOT NULL,
+  ctime_ns     INTEGER NOT NULL,
+  birthtime_ns INTEGER NOT NULL,
+  change_count INTEGER NOT NULL CHECK (change_count >= 0),
+  -- Policies of this file; NULL: those of the pool.
+  busy         TEXT CHECK (busy IN ('fail', 'wait', 'sequester')),
+  dax          TEXT CHECK (dax IN ('always', 'never')),
+  -- The name that an orphan lost last, for /lost+found.
+  last_name    TEXT
+) STRICT;
+CREATE INDEX orphans ON inodes (ino) WHERE nlink = 0;
+
+CREATE TABLE dentries (
+  -- Names compare by their bytes (UTF-8).
+  parent INTEGER NOT NULL REFERENCES inodes (ino),
+  name   TEXT    NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 255 AND name NOT IN ('.', '..') AND instr(name, '/') = 0),
+  ino    INTEGER NOT NULL REFERENCES inodes (ino) CHECK (ino <> parent),
+  PRIMARY KEY (parent, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dentries_by_ino ON dentries (ino);
+
+CREATE TABLE extents (
+  -- Blocks [file_block, file_block + count) of a file are blocks [device_block, device_block + count) of the device.
+  -- Extents of a file do not overlap, and are one where they touch in the file and in the device.
+  inode        INTEGER NOT NULL REFERENCES inodes (ino),
+  file_block   INTEGER NOT NULL CHECK (file_block BETWEEN 0 AND 2199023255551),
+  device_block INTEGER NOT NULL CHECK (device_block BETWEEN 0 AND 4294967294),
+  count        INTEGER NOT NULL CHECK (count > 0),
+  PRIMARY KEY (inode, file_block)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX extents_by_device ON extents (device_block);
+
+CREATE TABLE free (
+  -- Zero on the host, fit for a file at once. Neighbours are always merged into one row.
+  start INTEGER NOT NULL PRIMARY KEY CHECK (start BETWEEN 0 AND 4294967294),
+  count INTEGER NOT NULL CHECK (count > 0)
+) STRICT;
+CREATE INDEX free_by_count ON free (count);
+
+CREATE TABLE busy (
+  -- Freed by their file, or reserved, and not yet fit for reuse. AUTOINCREMENT: a late release cannot hit another row.
+  id    INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  start INTEGER NOT NULL UNIQUE CHECK (start BETWEEN 0 AND 4294967294),
+  count INTEGER NOT NULL CHECK (count > 0)
+) STRICT;
+
+CREATE TABLE lost_and_found (
+  -- Where a file of /lost+found comes from. Bytes [origin_offset, origin_offset + length) of inode origin_inode, which
+  -- may be gone (hence no reference).
+  ino           INTEGER NOT NULL PRIMARY KEY REFERENCES inodes (ino),
+  origin_inode  INTEGER NOT NULL,
+  origin_name   TEXT    NOT NULL,
+  origin_offset INTEGER NOT NULL CHECK (origin_offset >= 0),
+  length        INTEGER NOT NULL CHECK (length > 0),
+  since_ns      INTEGER NOT NULL
+) STRICT;
+`
+
+export const LOST_AND_FOUND_NAME = 'lost+found'
+
+const INSERT_DIRECTORY =
+  'INSERT INTO inodes (ino, kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
+  "change_count) VALUES (?, 'directory', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, 0)"
+
+/** Fills the tables of a new pool: its properties, the two directories that every pool has, one run of free blocks. */
+export function insertFirstRows(db: DatabaseSync, properties: PoolProperties): void {
+  const { uuid, busy, dax, leaseBreakTimeMs, reserveBlocks, blockCount } = properties
+  db.prepare('INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?)').run(uuid, busy, dax, leaseBreakTimeMs, reserveBlocks)
+  db.prepare('INSERT INTO space VALUES (1, ?1, ?1, 0, 0, 0, 0)').run(blockCount)
+  if (blockCount > 0) db.prepare('INSERT INTO free (start, count) VALUES (0, ?)').run(blockCount)
+  const now = BigInt(Date.now()) * 1_000_000n
+  const uid = process.getuid?.() ?? 0
+  const gid = process.getgid?.() ?? 0
+  const directory = db.prepare(INSERT_DIRECTORY)
+  directory.run(ROOT_INODE, 0o755, uid, gid, 3, now, now, now, now)
+  directory.run(LOST_AND_FOUND_INODE, 0o700, uid, gid, 2, now, now, now, now)
+  db.prepare('INSERT INTO dentries (parent, name, ino) VALUES (?, ?, ?)').run(
+    ROOT_INODE,
+    LOST_AND_FOUND_NAME,
+    LOST_AND_FOUND_INODE,
+  )
+}

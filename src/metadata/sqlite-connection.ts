@@ -1,0 +1,235 @@
+/**
+ * One connection to meta.db: its settings, its transactions, who waits for whom, and what is durable.
+ *
+ * Invariants
+ *   1. A transaction begins and ends within one synchronous call. Nothing is open across an await, so that the event
+ *      loop of a process never holds the lock of the pool.
+ *   2. SQLite never waits (timeout 0): its busy handler would freeze the event loop. The waiting is here, bounded and
+ *      abortable (promise 4).
+ *   3. meta.db and meta.db-shm are never opened by a descriptor of ours: closing it would drop SQLite's locks. The log,
+ *      meta.db-wal, carries no locks; it is synced through a descriptor of its own.
+ *   4. After a failed sync nothing is done any more until the store is opened afresh: what the kernel dropped cannot be
+ *      known.
+ */
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { systemError } from '../errors.ts'
+import type { Holder } from '../errors.ts'
+import { isBusy, isFull, translated } from './sqlite-errors.ts'
+import { WriteAheadLog } from './write-ahead-log.ts'
+import type { Patience } from './metadata.ts'
+
+export interface SqliteMetadataOptions {
+  /** How long an operation waits for other writers when its patience does not say. Default 45,000. */
+  readonly busyTimeoutMs?: number | undefined
+  /** Called right before BEGIN and right after COMMIT or ROLLBACK: the pin table shows who is in a transaction. */
+  readonly onTransaction?: ((isActive: boolean) => void) | undefined
+  /** Asked when the wait for the lock runs out: who is in a transaction now. */
+  readonly whoHoldsTransaction?: (() => Holder[]) | undefined
+  /** The host has no space for the log. True: some was given back, try once more. */
+  readonly onNoSpace?: (() => boolean) | undefined
+}
+
+export const DEFAULT_BUSY_TIMEOUT_MS = 45_000
+
+/** Sleeps of the first tries, in ms: at most 0.3 in all, since they stop the event loop. */
+const SPINS_MS = [0.05, 0.1, 0.15]
+const FIRST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 6
+
+export class SqliteConnection {
+  readonly db: DatabaseSync
+  readonly path: string
+  readonly log: WriteAheadLog
+  readonly #options: SqliteMetadataOptions
+  readonly #begin: StatementSync
+  readonly #beginRead: StatementSync
+  readonly #commit: StatementSync
+  readonly #sleeper = new Int32Array(new SharedArrayBuffer(4))
+  #isActive = false
+  #waiting = 0
+  #failure: unknown
+
+  constructor(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
+    this.db = db
+    this.path = path
+    this.#options = options
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#beginRead = db.prepare('BEGIN')
+    this.#commit = db.prepare('COMMIT')
+    this.log = new WriteAheadLog(db, path)
+  }
+
+  /** Runs `body` in a write transaction. It may run again; when it throws, nothing of it remains. */
+  write<T>(syscall: string, body: () => T, patience?: Patience): Promise<T> {
+    return this.#retried(syscall, () => this.#transaction(body), patience)
+  }
+
+  /** Runs `body`, one statement that reads. */
+  read<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#retried(syscall, body)
+  }
+
+  /** Runs `body`, several statements that must see one state, in a read transaction. */
+  readConsistently<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#retried(syscall, () => this.consistently(body))
+  }
+
+  /** Runs `body`, which reads, at once. EAGAIN where `read` would wait: only while a crashed pool's log is recovered. */
+  readNow<T>(syscall: string, body: () => T): T {
+    this.#refuseAfterFailure(syscall)
+    for (const ms of SPINS_MS) {
+      try {
+        return body()
+      } catch (error) {
+        if (!isBusy(error)) throw translated(error, syscall, this.path)
+        this.#spin(ms)
+      }
+    }
+    throw systemError('EAGAIN', 'the metadata is being recovered by another process', { syscall, path: this.path })
+  }
+
+  /** `body` sees one state of the store: in the transaction that runs already, or in one of its own that only reads. */
+  consistently<T>(body: () => T): T {
+    if (this.db.isTransaction) return body()
+    this.#beginRead.run()
+    try {
+      return body()
+    } finally {
+      if (this.db.isTransaction) this.#commit.run()
+    }
+  }
+
+  /** Everything committed before the call is durable when it resolves. */
+  async sync(): Promise<void> {
+    this.#refuseAfterFailure('fsync')
+    try {
+      await this.log.sync()
+    } catch (error) {
+      this.#failure ??= error
+      throw translated(error, 'fsync', this.path)
+    }
+  }
+
+  /** Moves the log into meta.db as far as readers allow. */
+  async checkpoint(): Promise<void> {
+    // Off the event loop first; what SQLite itself syncs before it copies the log is then little.
+    await this.sync()
+    try {
+      this.log.checkpoint()
+    } catch (error) {
+      if (!isBusy(error)) throw translated(error, 'checkpoint', this.path)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.log.close()
+    if (this.db.isOpen) this.db.close()
+  }
+
+  #transaction<T>(body: () => T): T {
+    assert(!this.#isActive, 'a callback of the metadata started another transaction')
+    this.#isActive = true
+    this.#options.onTransaction?.(true)
+    try {
+      this.#begin.run()
+      try {
+        const result = body()
+        this.#commit.run()
+        this.log.noteCommit()
+        return result
+      } catch (error) {
+        // SQLite has rolled back by itself after some errors (full, I/O).
+        if (this.db.isTransaction) this.db.exec('ROLLBACK')
+        throw error
+      }
+    } finally {
+      this.#isActive = false
+      this.#options.onTransaction?.(false)
+    }
+  }
+
+  /** Not an async function: where nothing waits, which is nearly always, one promise is all it costs. */
+  #retried<T>(syscall: string, attempt: () => T, patience?: Patience): Promise<T> {
+    try {
+      this.#refuseAfterFailure(syscall)
+      patience?.signal?.throwIfAborted()
+      return Promise.resolve(attempt())
+    } catch (error) {
+      if (isBusy(error)) return this.#waited(syscall, attempt, patience)
+      if (isFull(error)) return this.#afterNoSpace(syscall, attempt, error)
+      return Promise.reject(translated(error, syscall, this.path))
+    }
+  }
+
+  async #waited<T>(syscall: string, attempt: () => T, patience?: Patience): Promise<T> {
+    const timeoutMs = patience?.timeoutMs ?? this.#options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS
+    const signal = patience?.signal
+    const start = performance.now()
+    // One waiter of a process is enough to try hard; those behind it would only stop the event loop.
+    const spins = this.#waiting === 0 ? SPINS_MS.length : 0
+    this.#waiting++
+    try {
+      for (let tries = 0; ; tries++) {
+        const leftMs = timeoutMs - (performance.now() - start)
+        if (tries < spins) {
+          this.#spin(SPINS_MS[tries])
+        } else if (leftMs <= 0) {
+          throw this.#timedOut(syscall, timeoutMs)
+        } else {
+          const growing = Math.min(FIRST_PAUSE_MS * 1.4 ** (tries - spins), LONGEST_PAUSE_MS)
+          await this.#pause(Math.min(growing * (0.5 + Math.random()), leftMs), signal)
+          this.#refuseAfterFailure(syscall)
+        }
+        try {
+          return attempt()
+        } catch (error) {
+          if (isFull(error)) return await this.#afterNoSpace(syscall, attempt, error)
+          if (!isBusy(error)) throw translated(error, syscall, this.path)
+        }
+      }
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  async #afterNoSpace<T>(syscall: string, attempt: () => T, error: unknown): Promise<T> {
+    if (this.#options.onNoSpace?.() !== true) throw translated(error, syscall, this.path)
+    try {
+      return attempt()
+    } catch (again) {
+      throw translated(again, syscall, this.path)
+    }
+  }
+
+  async #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await pause(ms, undefined, signal === undefined ? {} : { signal })
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    }
+  }
+
+  #spin(ms: number): void {
+    Atomics.wait(this.#sleeper, 0, 0, ms)
+  }
+
+  #timedOut(syscall: string, timeoutMs: number): Error {
+    const holders = this.#options.whoHoldsTransaction?.() ?? []
+    const names = holders.map(({ slot, pid, threadId }) => `slot ${slot} (process ${pid}, thread ${threadId})`)
+    const who = names.length === 0 ? 'a process that is not in the pin table' : names.join(', ')
+    const explanation = `the metadata was locked for ${timeoutMs} ms by ${who}`
+    return systemError('ETIMEDOUT', explanation, { syscall, path: this.path, holders })
+  }
+
+  #refuseAfterFailure(syscall: string): void {
+    if (this.#failure === undefined) return
+    throw systemError('EIO', 'an earlier sync of the metadata failed; close the pool and open it again', {
+      syscall,
+      path: this.path,
+      cause: this.#failure,
+    })
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * SQLite's errors in the words of errno(3). No raw SQLite error leaves src/metadata: what SQLite says goes into
+ * `cause`, what it means for the pool into `code`.
+ */
+import { systemError } from '../errors.ts'
+import type { HoldfastError } from '../errors.ts'
+
+/** Primary result codes of SQLite; the extended ones carry them in their low byte. */
+const BUSY = 5
+const READONLY = 8
+const IOERR = 10
+const CORRUPT = 11
+const FULL = 13
+const CANTOPEN = 14
+const PROTOCOL = 15
+const CONSTRAINT = 19
+const NOTADB = 26
+/** Growing meta.db-shm failed: the host had no room for it. */
+const IOERR_SHMSIZE = IOERR | (19 << 8)
+
+interface SqliteError extends Error {
+  code: 'ERR_SQLITE_ERROR'
+  errcode: number
+  errstr: string
+}
+
+export const isSqliteError = (error: unknown): error is SqliteError =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR' && 'errcode' in error
+
+/** Somebody else has the lock (also while a crashed pool's log is recovered): try again. */
+export const isBusy = (error: unknown): boolean =>
+  isSqliteError(error) && ((error.errcode & 0xff) === BUSY || (error.errcode & 0xff) === PROTOCOL)
+
+/** The host has no room for the log. */
+export const isFull = (error: unknown): boolean =>
+  isSqliteError(error) && ((error.errcode & 0xff) === FULL || error.errcode === IOERR_SHMSIZE)
+
+/** What to throw for `error`: a SQLite error as a system error, any other as it is. */
+export function translated(error: unknown, syscall: string, path: string): unknown {
+  if (!isSqliteError(error)) return error
+  const detail = { syscall, path, cause: error }
+  const said = `SQLite says "${error.message}" (${error.errcode})`
+  if (isFull(error)) return systemError('ENOSPC', `the host has no space left for the metadata; ${said}`, detail)
+  const meanings: Readonly<Record<number, readonly [code: string, explanation: string]>> = {
+    [BUSY]: ['EBUSY', 'the metadata is in use'],
+    [PROTOCOL]: ['EBUSY', 'the metadata is in use'],
+    [READONLY]: ['EROFS', 'the metadata cannot be written'],
+    [IOERR]: ['EIO', 'the host failed to read or write the metadata'],
+    [CORRUPT]: ['EUCLEAN', 'the metadata is damaged; run fsck'],
+    [CANTOPEN]: ['EACCES', 'the metadata cannot be opened'],
+    [CONSTRAINT]: ['EUCLEAN', 'the metadata contradicts itself; run fsck'],
+    [NOTADB]: ['EUCLEAN', 'this is not the metadata of a pool'],
+  }
+  const [code, explanation] = meanings[error.errcode & 0xff] ?? ['EIO', 'the metadata could not be used']
+  return systemError(code, `${explanation}; ${said}`, detail) satisfies HoldfastError
+}

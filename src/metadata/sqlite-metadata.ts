@@ -1,0 +1,117 @@
+/**
+ * Creates and opens meta.db, the embedded metadata store of a pool.
+ *
+ * What is refused: a file that is not a pool's metadata or is damaged (EUCLEAN), a format that this version does not
+ * know (EPROTONOSUPPORT, both versions named), no permission (EACCES, EROFS).
+ */
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import { systemError } from '../errors.ts'
+import type { BlockCount } from '../units.ts'
+import type { BusyPolicy, DaxMode, Metadata, PoolProperties } from './metadata.ts'
+import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, SCHEMA } from './schema.ts'
+import { SqliteConnection } from './sqlite-connection.ts'
+import type { SqliteMetadataOptions } from './sqlite-connection.ts'
+import { translated } from './sqlite-errors.ts'
+import { SqliteStore } from './sqlite-store.ts'
+import { LOG_SIZE_LIMIT, syncDirectory } from './write-ahead-log.ts'
+
+export type { SqliteMetadataOptions } from './sqlite-connection.ts'
+
+/**
+ * Makes the metadata of a new pool at `path`, all blocks free; durable when it resolves. EEXIST when there is a file.
+ * `formatVersion` of the properties is not looked at: it is {@link FORMAT_VERSION}.
+ */
+export async function createSqliteMetadata(path: string, properties: PoolProperties): Promise<void> {
+  const syscall = 'mkfs'
+  if ((await stat(path).catch(() => undefined)) !== undefined) {
+    throw systemError('EEXIST', 'there is a file already', { syscall, path })
+  }
+  await access(dirname(resolve(path)), constants.W_OK)
+  let db: DatabaseSync | undefined
+  try {
+    db = new DatabaseSync(path, { timeout: 0 })
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    db.exec('BEGIN IMMEDIATE')
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}`)
+    db.exec(SCHEMA)
+    insertFirstRows(db, properties)
+    db.exec('COMMIT')
+  } catch (error) {
+    throw translated(error, syscall, path)
+  } finally {
+    // The last connection to leave moves the log into meta.db, syncs it, and deletes the log.
+    db?.close()
+  }
+  await syncDirectory(dirname(resolve(path)))
+}
+
+/** Opens the metadata at `path`. */
+export async function openSqliteMetadata(path: string, options: SqliteMetadataOptions = {}): Promise<Metadata> {
+  const syscall = 'open'
+  const file = await stat(path)
+  if (!file.isFile())
+    throw systemError('EUCLEAN', 'this is not the metadata of a pool: it is no regular file', { syscall, path })
+  // SQLite would open what cannot be written for reading only, and say so at the first change.
+  await access(path, constants.R_OK | constants.W_OK)
+  await access(dirname(resolve(path)), constants.W_OK)
+  let db: DatabaseSync | undefined
+  try {
+    // mode=rw: a file that has gone since is not made anew.
+    db = new DatabaseSync(new URL(`${pathToFileURL(path).href}?mode=rw`), { timeout: 0 })
+    const { connection, properties } = await connected(db, path, options)
+    return new SqliteStore(connection, properties)
+  } catch (error) {
+    if (db?.isOpen === true) db.close()
+    throw translated(error, syscall, path)
+  }
+}
+
+async function connected(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
+  // A crashed pool's log is recovered by the first who comes; `read` waits for it.
+  const connection = new SqliteConnection(db, path, options)
+  await connection.read('open', () => {
+    checkFormat(db, path)
+    const mode = db.prepare('PRAGMA journal_mode').get()?.['journal_mode']
+    if (mode !== 'wal') db.exec('PRAGMA journal_mode = WAL')
+  })
+  db.exec('PRAGMA synchronous = NORMAL')
+  db.exec('PRAGMA wal_autocheckpoint = 0')
+  db.exec(`PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT}`)
+  db.exec('PRAGMA temp_store = MEMORY')
+  db.exec('PRAGMA cache_size = -16384')
+  const properties = await connection.read('open', () => readProperties(db, path))
+  return { connection, properties }
+}
+
+function checkFormat(db: DatabaseSync, path: string): void {
+  const id = db.prepare('PRAGMA application_id').get()?.['application_id']
+  if (id !== APPLICATION_ID) {
+    throw systemError('EUCLEAN', 'this is not the metadata of a pool', { syscall: 'open', path })
+  }
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version !== FORMAT_VERSION) {
+    const advice = version > FORMAT_VERSION ? 'use a newer Holdfast' : 'use the Holdfast that made it'
+    const explanation = `the pool has format version ${version}, this Holdfast knows version ${FORMAT_VERSION} only; ${advice}`
+    throw systemError('EPROTONOSUPPORT', explanation, { syscall: 'open', path })
+  }
+}
+
+function readProperties(db: DatabaseSync, path: string): PoolProperties {
+  const row = db
+    .prepare('SELECT uuid, p.busy, dax, lease_break_time_ms, reserve_blocks, block_count FROM pool p, space')
+    .get()
+  if (row === undefined) throw systemError('EUCLEAN', 'the pool has no properties', { syscall: 'open', path })
+  return {
+    uuid: row['uuid'] as string,
+    formatVersion: FORMAT_VERSION,
+    blockCount: row['block_count'] as BlockCount,
+    busy: row['busy'] as BusyPolicy,
+    dax: row['dax'] as DaxMode,
+    leaseBreakTimeMs: row['lease_break_time_ms'] as number,
+    reserveBlocks: row['reserve_blocks'] as BlockCount,
+  }
+}

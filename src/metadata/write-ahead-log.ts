@@ -1,0 +1,130 @@
+/**
+ * The write-ahead log, meta.db-wal: when what it holds is durable, and when it moves into meta.db.
+ *
+ * It is the only file of the store that may be opened beside SQLite: it carries no locks. Only `SqliteConnection` calls.
+ */
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { codeOf } from '../errors.ts'
+
+/** Bytes of one frame: a page and its header. */
+const FRAME_SIZE = 4096 + 24
+/** A log with more frames than this that are not in meta.db asks for a checkpoint: 8 MiB. */
+const WANTED_FRAMES = Math.ceil((8 << 20) / FRAME_SIZE)
+/** A log with more frames than this, in meta.db or not, is made to start anew: 32 MiB. */
+const HUGE_FRAMES = Math.ceil((32 << 20) / FRAME_SIZE)
+/** SQLite cuts the log to this when it starts anew. */
+export const LOG_SIZE_LIMIT = 16 << 20
+/** Commits between two looks at the length of the log. Together they write far less than what makes a checkpoint due. */
+const COMMITS_PER_LOOK = 64
+
+/** Syncs a directory, so that the names in it survive a power failure. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+export class WriteAheadLog {
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #length: StatementSync
+  #handle: FileHandle | undefined
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #commits = 0
+  #wantsCheckpoint = false
+
+  constructor(db: DatabaseSync, databasePath: string) {
+    this.#db = db
+    this.#path = `${databasePath}-wal`
+    this.#length = db.prepare('PRAGMA wal_checkpoint(NOOP)')
+    this.#length.setReturnArrays(true)
+  }
+
+  noteCommit(): void {
+    this.#commits++
+  }
+
+  get wantsCheckpoint(): boolean {
+    if (this.#commits >= COMMITS_PER_LOOK) this.#look()
+    return this.#wantsCheckpoint
+  }
+
+  /**
+   * Resolves when everything that was in the log at the call is durable. Calls that come while one sync runs share the
+   * next one.
+   */
+  sync(): Promise<void> {
+    if (this.#running === undefined) {
+      this.#running = this.#syncNow().finally(() => {
+        this.#running = undefined
+      })
+      return this.#running
+    }
+    this.#next ??= this.#running.then(
+      () => this.#startNext(),
+      () => this.#startNext(),
+    )
+    return this.#next
+  }
+
+  /** Moves the log into meta.db as far as readers allow. Does not wait for anybody. */
+  checkpoint(): void {
+    const [, frames] = this.#run('PASSIVE')
+    // A reader that is always there keeps the log from starting anew; try when there happens to be none.
+    if (frames > HUGE_FRAMES) this.#run('RESTART')
+    this.#look()
+  }
+
+  async close(): Promise<void> {
+    await this.#running?.catch(() => undefined)
+    await this.#handle?.close()
+    this.#handle = undefined
+  }
+
+  #startNext(): Promise<void> {
+    this.#next = undefined
+    return this.sync()
+  }
+
+  #look(): void {
+    this.#commits = 0
+    const [, frames, done] = this.#frames(this.#length)
+    this.#wantsCheckpoint = frames - done > WANTED_FRAMES
+  }
+
+  #run(mode: 'PASSIVE' | 'RESTART'): [isBusy: number, frames: number, done: number] {
+    const statement = this.#db.prepare(`PRAGMA wal_checkpoint(${mode})`)
+    statement.setReturnArrays(true)
+    return this.#frames(statement)
+  }
+
+  #frames(statement: StatementSync): [isBusy: number, frames: number, done: number] {
+    return statement.get() as unknown as [number, number, number]
+  }
+
+  async #syncNow(): Promise<void> {
+    // The last process to leave deletes the log and the next to come makes a new one.
+    if (this.#handle !== undefined && (await this.#handle.stat()).nlink === 0) {
+      await this.#handle.close()
+      this.#handle = undefined
+    }
+    if (this.#handle === undefined) {
+      try {
+        this.#handle = await open(this.#path, 'r')
+      } catch (error) {
+        // No log: everything is in meta.db, which SQLite synced when it deleted the log.
+        if (codeOf(error) === 'ENOENT') return
+        throw error
+      }
+      await syncDirectory(dirname(this.#path))
+    }
+    await this.#handle.datasync()
+  }
+}

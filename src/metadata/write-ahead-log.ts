@@ -3,14 +3,16 @@
  *
  * It is the only file of the store that may be opened beside SQLite: it carries no locks. Only `SqliteConnection` calls.
  */
+import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { codeOf } from '../errors.ts'
+import { PAGE_SIZE } from './schema.ts'
 
 /** Bytes of one frame: a page and its header. */
-const FRAME_SIZE = 4096 + 24
+const FRAME_SIZE = PAGE_SIZE + 24
 /** A log with more frames than this that are not in meta.db asks for a checkpoint: 8 MiB. */
 const WANTED_FRAMES = Math.ceil((8 << 20) / FRAME_SIZE)
 /** A log with more frames than this, in meta.db or not, is made to start anew: 32 MiB. */
@@ -19,6 +21,11 @@ const HUGE_FRAMES = Math.ceil((32 << 20) / FRAME_SIZE)
 export const LOG_SIZE_LIMIT = 16 << 20
 /** Commits between two looks at the length of the log. Together they write far less than what makes a checkpoint due. */
 const COMMITS_PER_LOOK = 64
+/** SQLite tells the length of the log since 3.51; before, it would do a whole checkpoint instead. */
+const [major = 0, minor = 0] = (process.versions['sqlite'] ?? '').split('.').map(Number)
+const KNOWS_NOOP = major > 3 || (major === 3 && minor >= 51)
+/** Without that: looks after which a log of the wanted size may have that many new frames. */
+const LOOKS_PER_CHECKPOINT = 6
 
 /** Syncs a directory, so that the names in it survive a power failure. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -33,18 +40,17 @@ export async function syncDirectory(path: string): Promise<void> {
 export class WriteAheadLog {
   readonly #db: DatabaseSync
   readonly #path: string
-  readonly #length: StatementSync
+  #length: StatementSync | undefined
   #handle: FileHandle | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   #commits = 0
+  #looks = 0
   #wantsCheckpoint = false
 
   constructor(db: DatabaseSync, databasePath: string) {
     this.#db = db
     this.#path = `${databasePath}-wal`
-    this.#length = db.prepare('PRAGMA wal_checkpoint(NOOP)')
-    this.#length.setReturnArrays(true)
   }
 
   noteCommit(): void {
@@ -76,9 +82,10 @@ export class WriteAheadLog {
 
   /** Moves the log into meta.db as far as readers allow. Does not wait for anybody. */
   checkpoint(): void {
-    const [, frames] = this.#run('PASSIVE')
+    const [, frames] = framesOf(this.#prepared('PASSIVE'))
     // A reader that is always there keeps the log from starting anew; try when there happens to be none.
-    if (frames > HUGE_FRAMES) this.#run('RESTART')
+    if (frames > HUGE_FRAMES) framesOf(this.#prepared('RESTART'))
+    this.#looks = 0
     this.#look()
   }
 
@@ -95,18 +102,21 @@ export class WriteAheadLog {
 
   #look(): void {
     this.#commits = 0
-    const [, frames, done] = this.#frames(this.#length)
+    if (!KNOWS_NOOP) {
+      // The file does not shrink when the log starts anew: a checkpoint too many now and then.
+      const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0
+      this.#wantsCheckpoint = size > WANTED_FRAMES * FRAME_SIZE && ++this.#looks > LOOKS_PER_CHECKPOINT
+      return
+    }
+    this.#length ??= this.#prepared('NOOP')
+    const [, frames, done] = framesOf(this.#length)
     this.#wantsCheckpoint = frames - done > WANTED_FRAMES
   }
 
-  #run(mode: 'PASSIVE' | 'RESTART'): [isBusy: number, frames: number, done: number] {
+  #prepared(mode: 'NOOP' | 'PASSIVE' | 'RESTART'): StatementSync {
     const statement = this.#db.prepare(`PRAGMA wal_checkpoint(${mode})`)
     statement.setReturnArrays(true)
-    return this.#frames(statement)
-  }
-
-  #frames(statement: StatementSync): [isBusy: number, frames: number, done: number] {
-    return statement.get() as unknown as [number, number, number]
+    return statement
   }
 
   async #syncNow(): Promise<void> {
@@ -127,4 +137,8 @@ export class WriteAheadLog {
     }
     await this.#handle.datasync()
   }
+}
+
+function framesOf(statement: StatementSync): [isBusy: number, frames: number, done: number] {
+  return statement.get() as unknown as [number, number, number]
 }

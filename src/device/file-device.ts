@@ -208,7 +208,10 @@ function openRegularFile(path: string): number {
 }
 
 function notRegular(path: string): Error {
-  return systemError('EINVAL', 'the device must be a regular file, not a link, directory or special file', { syscall: 'open', path })
+  return systemError('EINVAL', 'the device must be a regular file, not a link, directory or special file', {
+    syscall: 'open',
+    path,
+  })
 }
 
 function checkHost(fd: number, path: string): void {
@@ -219,7 +222,8 @@ function checkHost(fd: number, path: string): void {
     throw systemError('EOPNOTSUPP', explanation, { syscall: 'statfs', path })
   }
   if (type === 'btrfs' && !isNoCopyOnWrite(fd)) {
-    const explanation = 'on btrfs the device must be a NOCOW file, and this one is not; make a new pool and copy the files over'
+    const explanation =
+      'on btrfs the device must be a NOCOW file, and this one is not; make a new pool and copy the files over'
     throw systemError('EOPNOTSUPP', explanation, { syscall: 'ioctl', path })
   }
 }

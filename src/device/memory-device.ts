@@ -100,7 +100,9 @@ export class MemoryDevice implements Device {
       if (!allocated.has(block)) missing.push(block)
     }
     if (missing.length > 0 && allocated.size + missing.length > hostBlocks) {
-      throw systemError('ENOSPC', `the host has only ${hostBlocks} blocks; discard some or raise its limit`, { syscall: 'allocate' })
+      throw systemError('ENOSPC', `the host has only ${hostBlocks} blocks; discard some or raise its limit`, {
+        syscall: 'allocate',
+      })
     }
     for (const block of missing) allocated.add(block)
   }

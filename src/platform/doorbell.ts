@@ -29,10 +29,14 @@ const READ_BYTES = 512
 const one = Buffer.of(1)
 
 function notFifo(path: string): Error {
-  return systemError('EUCLEAN', 'a doorbell must be a named pipe and this is something else; the pool was tampered with', {
-    syscall: 'open',
-    path,
-  })
+  return systemError(
+    'EUCLEAN',
+    'a doorbell must be a named pipe and this is something else; the pool was tampered with',
+    {
+      syscall: 'open',
+      path,
+    },
+  )
 }
 
 /** The receiving side. Does not keep the process alive until `ref()`. */
@@ -96,7 +100,7 @@ export class Bell {
   }
 
   /**
-   * Rings. True: the receiver will be woken. False: nobody is there. 3 µs; 10 µs more the first time. A pipe that is full
+   * Rings. True: the receiver will be woken. False: nobody is there. 1 µs; 10 µs more the first time. A pipe that is full
    * is ringing already. A receiver that made its pipe anew under the same name is found again. Throws EACCES, EMFILE,
    * EUCLEAN.
    */

@@ -38,7 +38,8 @@ function refused(): HoldfastError {
     case constants.errno.EINVAL:
     case constants.errno.ENOSYS:
     case constants.errno.EOPNOTSUPP: {
-      const explanation = 'the file system has no working open-file-description locks; put the pool on a local ext4, XFS, btrfs or tmpfs'
+      const explanation =
+        'the file system has no working open-file-description locks; put the pool on a local ext4, XFS, btrfs or tmpfs'
       return systemError('ENOLCK', explanation, { syscall: 'fcntl' })
     }
     default:

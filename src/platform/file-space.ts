@@ -24,7 +24,9 @@ function fallocate(fd: number, mode: number, offset: number, length: number, pur
   switch (lastErrno()) {
     case constants.errno.EOPNOTSUPP:
     case constants.errno.ENOSYS:
-      throw callFailed(`the file system cannot ${purpose}; put the pool on ext4, XFS, btrfs or tmpfs`, { syscall: 'fallocate' })
+      throw callFailed(`the file system cannot ${purpose}; put the pool on ext4, XFS, btrfs or tmpfs`, {
+        syscall: 'fallocate',
+      })
     case constants.errno.ENOSPC:
       throw callFailed('the host file system is full; make room there', { syscall: 'fallocate' })
     case constants.errno.EDQUOT:

@@ -54,24 +54,24 @@ function load(): Loaded {
     throw systemError('ENOSYS', explanation, { syscall: 'dlopen', cause: error })
   }
   // null is the process itself: Node.js is linked to the one libc that is right, glibc or musl
-  const libc = module.load(null)
-  const pageSize: unknown = libc.func('long sysconf(int name)')(SC_PAGESIZE)
+  const library = module.load(null)
+  const pageSize: unknown = library.func('long sysconf(int name)')(SC_PAGESIZE)
   if (pageSize !== BLOCK_SIZE) {
     const explanation = `pages of this kernel have ${String(pageSize)} bytes, Holdfast needs ${BLOCK_SIZE}; use a kernel with 4 KiB pages`
     throw systemError('ENOSYS', explanation, { syscall: 'sysconf' })
   }
   const calls: Libc = {
-    mmap: libc.func('int64_t mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)'),
-    munmap: libc.func('int munmap(uint64_t address, size_t length)'),
-    msync: libc.func('int msync(uint64_t address, size_t length, int flags)'),
-    madvise: libc.func('int madvise(uint64_t address, size_t length, int advice)'),
-    fallocate: libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    mmap: library.func('int64_t mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)'),
+    munmap: library.func('int munmap(uint64_t address, size_t length)'),
+    msync: library.func('int msync(uint64_t address, size_t length, int flags)'),
+    madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
+    fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
-    fcntl: libc.func('int fcntl(int fd, int command, void *argument)'),
-    ioctl: libc.func('int ioctl(int fd, unsigned long request, void *argument)'),
-    open: libc.func('int open(const char *path, int flags)'),
-    mkfifo: libc.func('int mkfifo(const char *path, uint32_t mode)'),
-    memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
+    fcntl: library.func('int fcntl(int fd, int command, void *argument)'),
+    ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
+    open: library.func('int open(const char *path, int flags)'),
+    mkfifo: library.func('int mkfifo(const char *path, uint32_t mode)'),
+    memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
   }
   return { koffi: module, calls }
 }

@@ -29,7 +29,7 @@ function readOf(pid: number, file: string): string | undefined {
 
 /**
  * When a process was started, in clock ticks (1/100 s) since boot; `undefined` when there is none with this pid, or /proc
- * hides it (hidepid). A process that is dead but not waited for still has one. 20 µs.
+ * hides it (hidepid). A process that is dead but not waited for still has one. 10 µs.
  */
 export function processStartTime(pid: number): number | undefined {
   const stat = readOf(pid, 'stat')

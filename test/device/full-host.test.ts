@@ -20,7 +20,7 @@ import type { MountedType } from './mounted.ts'
 function fill(directory: string): void {
   const fd = openSync(join(directory, 'filler'), 'a')
   let at = 0
-  for (let size = 2 ** 28; size >= BLOCK_SIZE; ) {
+  for (let size = 2 ** 28; size >= BLOCK_SIZE;) {
     try {
       allocateSpaceWhole(fd, at, size)
       at += size
@@ -33,7 +33,7 @@ function fill(directory: string): void {
 }
 
 /** As a backup would: fills the page cache with what the kernel thinks best. */
-function readWhole(path: string, bytes: number): void {
+function readStart(path: string, bytes: number): void {
   const fd = openSync(path, 'r')
   const buffer = Buffer.alloc(2 ** 20)
   for (let at = 0; at < bytes; at += buffer.length) readSync(fd, buffer, 0, buffer.length, at)
@@ -78,16 +78,19 @@ for (const type of ['tmpfs', 'ext4', 'xfs', 'btrfs'] satisfies MountedType[]) {
       device.discard(run(100, 8))
     })
 
-    await t.test('every allocated block can be written, never touched before, and also after a backup of the device', async () => {
-      readWhole(path, runs * 32 * BLOCK_SIZE)
-      for (let at = 0; at < runs; at++) device.allocate(run(at * 32, 16))
-      fill(directory)
-      assert.throws(() => device.allocate(run(16, 16)), { code: 'ENOSPC' })
-      const { signal, stderr } = writeRuns(path, runs)
-      assert.equal(signal, null, stderr)
-      assert.equal(stderr, '')
-      assert.equal(new Uint8Array(device.map(run((runs - 1) * 32, 16)))[5], 1)
-    })
+    await t.test(
+      'every allocated block can be written, half of them after something like a backup read the file before',
+      async () => {
+        readStart(path, (runs / 2) * 32 * BLOCK_SIZE)
+        for (let at = 0; at < runs; at++) device.allocate(run(at * 32, 16))
+        fill(directory)
+        assert.throws(() => device.allocate(run(16, 16)), { code: 'ENOSPC' })
+        const { signal, stderr } = writeRuns(path, runs)
+        assert.equal(signal, null, stderr)
+        assert.equal(stderr, '')
+        assert.equal(new Uint8Array(device.map(run((runs - 1) * 32, 16)))[5], 1)
+      },
+    )
 
     await t.test('allocated blocks can be written a second time, after they were written back', () => {
       const { signal, stderr } = writeRuns(path, runs)

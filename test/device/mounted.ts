@@ -13,14 +13,23 @@ export interface Mounted {
   readonly directory: string
   /** Runs before the unmounting, last come first served: for what would keep it busy. (Hooks of node:test run in order.) */
   onRelease(close: () => void): void
+  makeReadOnly(): void
   release(): void
 }
 
 const IMAGE_MEGABYTES: Record<MountedType, number> = { tmpfs: 32, ext4: 64, xfs: 320, btrfs: 120 }
-const MAKE_OPTIONS: Record<MountedType, string[]> = { tmpfs: [], ext4: ['-q', '-b', '4096'], xfs: ['-q'], btrfs: ['-q'] }
+const MAKE_OPTIONS: Record<MountedType, string[]> = {
+  tmpfs: [],
+  ext4: ['-q', '-b', '4096'],
+  xfs: ['-q'],
+  btrfs: ['-q'],
+}
 
 const command = (name: string, ...words: string[]): void => {
-  execFileSync(name, words, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
+  execFileSync(name, words, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+  })
 }
 
 /** `imageIn`: the directory for the image of the file system, which is sparse. A string is the reason why it cannot be. */
@@ -47,6 +56,7 @@ export function mountTemporary(type: MountedType, imageIn = tmpdir()): Mounted |
   return {
     directory,
     onRelease: (close) => closes.unshift(close),
+    makeReadOnly: () => command('mount', '-o', 'remount,ro', directory),
     release: () => {
       for (const close of closes) close()
       command('umount', directory)

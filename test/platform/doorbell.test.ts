@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -26,7 +37,10 @@ function fifo(t: TestContext): string {
   return path
 }
 
-function receiver(t: TestContext, path: string): { doorbell: Doorbell; rung: () => Promise<void>; count: () => number } {
+function receiver(
+  t: TestContext,
+  path: string,
+): { doorbell: Doorbell; rung: () => Promise<void>; count: () => number } {
   const doorbell = new Doorbell(path)
   t.after(() => doorbell.close())
   let count = 0
@@ -135,7 +149,11 @@ test('a process that only listens ends, one that called ref does not', (t) => {
   const run = (extra: string, timeout: number): ReturnType<typeof spawnSync> =>
     spawnSync(
       process.execPath,
-      ['--input-type=module', '--eval', `import { Doorbell } from ${doorbellUrl}; const doorbell = new Doorbell(${JSON.stringify(path)}); ${extra}`],
+      [
+        '--input-type=module',
+        '--eval',
+        `import { Doorbell } from ${doorbellUrl}; const doorbell = new Doorbell(${JSON.stringify(path)}); ${extra}`,
+      ],
       { timeout, killSignal: 'SIGKILL' },
     )
   assert.equal(run('', 30_000).status, 0)
@@ -230,4 +248,3 @@ test('the end of a worker closes its doorbell, and no descriptor of anybody else
   assert.equal(ring(path), false)
   for (const fd of ours) closeSync(fd)
 })
-

@@ -82,7 +82,9 @@ test('kill -9 drops the locks of a process', async (t) => {
     tryLock(openSync(${JSON.stringify(path)}, 'r+'), 3, 'exclusive')
     console.log('locked')
     setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   assert.equal(isLocked(first, 3), true)

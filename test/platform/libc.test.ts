@@ -22,7 +22,10 @@ test('this platform is supported, and asking again costs nothing', () => {
 })
 
 test('another operating system or processor is refused by our own words, before koffi is loaded', () => {
-  assert.match(elsewhere(`Object.defineProperty(process, 'platform', { value: 'darwin' })`), /^ENOSYS .*Linux x64 and arm64; this is darwin/)
+  assert.match(
+    elsewhere(`Object.defineProperty(process, 'platform', { value: 'darwin' })`),
+    /^ENOSYS .*Linux x64 and arm64; this is darwin/,
+  )
   assert.match(elsewhere(`Object.defineProperty(process, 'arch', { value: 's390x' })`), /^ENOSYS .*this is linux s390x/)
 })
 

@@ -39,7 +39,15 @@ test('Atomics work on a mapping', (t) => {
 
 test('views outside the mapping, and after its end, are refused', (t) => {
   const memory = mapShared(file(t, 4096), 0, 4096)
-  for (const [offset, length] of [[0, 4097], [4096, 1], [-1, 1], [0, 0], [0.5, 1], [NaN, 1], [1, 2 ** 53]] as const) {
+  for (const [offset, length] of [
+    [0, 4097],
+    [4096, 1],
+    [-1, 1],
+    [0, 0],
+    [0.5, 1],
+    [NaN, 1],
+    [1, 2 ** 53],
+  ] as const) {
     assert.throws(() => memory.view(offset, length), { name: 'AssertionError' }, `${offset}, ${length}`)
     assert.throws(() => memory.sync(offset, length), { name: 'AssertionError' })
     assert.throws(() => memory.prefetch(offset, length), { name: 'AssertionError' })

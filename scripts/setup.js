@@ -112,7 +112,7 @@ function install() {
  */
 async function acquireLock() {
   const name = `\0holdfast-setup-${createHash('sha256').update(root).digest('hex').slice(0, 32)}`
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const server = createServer()
     const taken = await new Promise((resolve) => {
       server.once('error', (error) => resolve(error))
@@ -130,7 +130,7 @@ async function acquireLock() {
       }
     }
     if (taken.code !== 'EADDRINUSE') fail(`cannot take the lock of the set-up: ${taken.message}`)
-    process.stderr.write('holdfast: waiting for another set-up of this checkout …\n')
+    if (isFirst) process.stderr.write('holdfast: waiting for another set-up of this checkout …\n')
     await new Promise((resolve) => {
       connect(name).on('error', resolve).on('close', resolve).resume()
     })

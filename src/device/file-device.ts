@@ -8,9 +8,12 @@
  *   3. After a flush failed, every later flush and allocation fails. The kernel reports a lost write once and then takes
  *      the page for clean; a retry that succeeds would be a lie.
  *
- * Limit: on ext4 and XFS another program that reads the device file (a backup of a live pool) fills the page cache with
- * folios that span holes; when then the host is full *and* an allocated block in such a folio is written that was not in
- * memory before, the write fails with SIGBUS. Nothing from here can rule that out; take backups through the pool.
+ * Limits, both a SIGBUS at the next write, both only when the host is full, neither to be ruled out from here:
+ *   - On ext4 and XFS another program that reads the device file of a live pool (a backup) fills the page cache with folios
+ *     that span holes; writing an allocated block in one that was not in memory before needs space for the holes.
+ *   - On XFS a copy by reflink, which is what cp(1) makes, and on btrfs a snapshot, shares the blocks; the first write to
+ *     each needs a new one.
+ * Take backups through the pool.
  *
  * Two processes may allocate and discard at once, in different runs. Durability: `flush` is fdatasync(2), which on these
  * file systems writes back pages that were dirtied through mappings and makes allocations and punches durable.

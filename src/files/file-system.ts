@@ -7,10 +7,12 @@ import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/met
 import { checkBytes, checkChoice, codeOf, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { OpenInodes } from './open-inodes.ts'
+import type { RunViews } from './run-views.ts'
 
 export interface FileSystem extends Door {
   readonly properties: PoolProperties
   readonly openInodes: OpenInodes
+  readonly runViews: RunViews
   /** Turns busy extents and idle lost files into free space; whether there was any. */
   makeSpace(): Promise<boolean>
   /** Says that extents became busy: a reclaim pass follows soon. */

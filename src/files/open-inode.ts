@@ -34,7 +34,7 @@ export class OpenInode {
   generation = 0
   extents: readonly Extent[] = []
   isCached = false
-  #views: (Uint8Array | undefined)[] = []
+  #memory: (ArrayBuffer | undefined)[] = []
   #last = 0
   readonly #device: Device
 
@@ -53,7 +53,7 @@ export class OpenInode {
     this.generation = generation
     if (!this.isCached || !isSame(this.extents, layout.extents)) {
       this.extents = layout.extents
-      this.#views = []
+      this.#memory = []
       this.#last = 0
     }
     this.isCached = true
@@ -101,14 +101,12 @@ export class OpenInode {
     return low
   }
 
-  /** All bytes of a cached extent, made once. Touch them under a claim only. */
-  view(index: number): Uint8Array {
-    const known = this.#views[index]
+  /** The memory of a cached extent, made once. Touch it under a claim only. */
+  memory(index: number): ArrayBuffer {
+    const known = this.#memory[index]
     if (known !== undefined) return known
     const { deviceBlock, count } = this.extents[index]
-    const view = new Uint8Array(this.#device.map({ start: deviceBlock, count }))
-    this.#views[index] = view
-    return view
+    return (this.#memory[index] = this.#device.map({ start: deviceBlock, count }))
   }
 
   /** Whether cached extents cover bytes [start, end) without a hole. */

@@ -55,7 +55,7 @@ export function runsOf(open: OpenInode, segments: readonly Segment[]): Run[] {
 /** The bytes of a segment, no copy. The caller has a claim on them. Not for holes. */
 export function bytesOfSegment(open: OpenInode, { offset, length, extent }: Segment): Uint8Array {
   const within = offset - open.extents[extent].fileBlock * BLOCK_SIZE
-  return open.view(extent).subarray(within, within + length)
+  return new Uint8Array(open.memory(extent), within, length)
 }
 
 /** `edges` of a claim on the segments: a hole at either end has no block whose bytes could be spared. */

@@ -17,15 +17,15 @@ const WRITE_BACK_TRIES = 1000
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
 /** A copy of the range; for a write pin its holes get blocks now, so that the write-back cannot run out of space. ERANGE past EOF, ENOSPC. */
-export async function bounceOf(fs: FileSystem, open: OpenInode, range: PinRange, limits: Limits, path: string | undefined): Promise<Uint8Array> {
-  const { offset, length, isWrite } = range
+export async function bounceOf(fs: FileSystem, open: OpenInode, range: PinRange, limits: Limits, path: string | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  const { offset, length } = range
   await mustRefresh(fs, open, 'pin', path)
   const copy = new Uint8Array(offset + length <= open.size ? length : 0)
   if (copy.length === 0 || (await readInto(fs, open, copy, offset, limits, path)) < length) {
     const what = `bytes ${offset}-${offset + length} are not all within the file, which has ${open.size}; grow it first`
     throw systemError('ERANGE', what, { syscall: 'pin', path })
   }
-  if (isWrite) await allocateRange(fs, open, offset, offset + length, 0, limits, 'pin', path)
+  if (range.mode === 'write') await allocateRange(fs, open, offset, offset + length, 0, limits, 'pin', path)
   return copy
 }
 

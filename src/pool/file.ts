@@ -59,6 +59,7 @@ export interface FileOwner {
 
 export class File implements AsyncDisposable {
   readonly path: string
+  readonly ino: number
   readonly #owner: FileOwner
   readonly #fs: FileSystem
   readonly #open: OpenInode
@@ -73,10 +74,7 @@ export class File implements AsyncDisposable {
     this.#open = open
     this.#mode = mode
     this.path = path
-  }
-
-  get ino(): number {
-    return this.#open.ino
+    this.ino = open.ino
   }
 
   /**
@@ -87,27 +85,25 @@ export class File implements AsyncDisposable {
    * file opened for reading) · EOPNOTSUPP (`longTerm`). Price: 2 µs and 2 µs a run; with `revocable: false` 0.3 µs.
    */
   async pin(options: PinOptions): Promise<Pin> {
-    const range = this.#rangeOf(options)
+    this.#checkPin(options)
     const limits = limitsOf(this.#fs, options)
     if (this.#daxMode() === 'never') {
-      const copy = await bounceOf(this.#fs, this.#open, range, limits, this.path)
-      return this.#bouncePin(options, copy)
+      return this.#bouncePin(options, await bounceOf(this.#fs, this.#open, options, limits, this.path))
     }
-    const { record, buffers } = await pinRange(this.#fs, this.#open, range, limits, this.path)
-    return new Pin(this.#owner.pins, this.#backing(record, range.isRevocable), options, buffers)
+    const pinned = await pinRange(this.#fs, this.#open, options, limits, this.path)
+    return new Pin(this.#owner.pins, this, options, pinned)
   }
 
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
   pinSync(options: PinOptions): Pin {
-    const range = this.#rangeOf(options)
+    this.#checkPin(options)
     if (this.#daxMode() === 'never') {
       throw systemError('EAGAIN', "direct access is off (dax: 'never'), a copy has to be read; use pin()", {
         syscall: 'pin',
         path: this.path,
       })
     }
-    const { record, buffers } = pinRangeNow(this.#fs, this.#open, range, this.path)
-    return new Pin(this.#owner.pins, this.#backing(record, range.isRevocable), options, buffers)
+    return new Pin(this.#owner.pins, this, options, pinRangeNow(this.#fs, this.#open, options, this.path))
   }
 
   /**
@@ -279,37 +275,32 @@ export class File implements AsyncDisposable {
     return this.#open.inode.dax ?? this.#fs.properties.dax
   }
 
-  #backing(record: number, isRevocable: boolean): ConstructorParameters<typeof Pin>[1] {
-    return { record, ino: this.#open.ino, isRevocable, path: this.path }
-  }
-
-  #bouncePin(options: PinOptions, copy: Uint8Array): Pin {
+  #bouncePin(options: PinOptions, copy: Uint8Array<ArrayBuffer>): Pin {
     const open = this.#open
     open.handles++
     const writeBack = (): void => {
       if (options.mode === 'write') writeBounceBack(this.#fs, open, options.offset, copy, this.path)
+      if (options.revocable !== false) copy.buffer.transfer(0)
       void this.#fs.openInodes.close(this.#fs, open)
     }
-    const backing = { record: this.#owner.nextBounceKey(), ino: open.ino, isRevocable: options.revocable !== false, path: this.path, writeBack }
-    return new Pin(this.#owner.pins, backing, options, [copy])
+    const bounce = { record: this.#owner.nextBounceKey(), buffers: [copy], views: [] }
+    return new Pin(this.#owner.pins, this, options, bounce, writeBack)
   }
 
-  #rangeOf(options: PinOptions): { offset: number; length: number; isWrite: boolean; isRevocable: boolean } {
-    const { offset, length, mode } = options
+  #checkPin({ offset, length, mode, longTerm }: PinOptions): void {
     if (!Number.isSafeInteger(offset) || offset < 0) checkBytes('offset', offset)
     if (!Number.isSafeInteger(length) || length < 1) {
       checkBytes('length', length)
       throw outOfRange('length', '>= 1', length)
     }
     if (mode !== 'read' && mode !== 'write') checkChoice('mode', mode, ['read', 'write'])
-    if (options.longTerm === true) {
+    if (longTerm === true) {
       const what = 'long-term pins need a layout lease, which this version does not have; pin for the time of one I/O'
       throw systemError('EOPNOTSUPP', what, { syscall: 'pin', path: this.path })
     }
     this.#mustBeOpen('pin')
     if (mode === 'write') this.#mayWrite('pin')
     else this.#mayRead('pin')
-    return { offset, length, isWrite: mode === 'write', isRevocable: options.revocable !== false }
   }
 
   #mustBeOpen(syscall: string): void {

@@ -5,12 +5,14 @@
  * The hot path only stores the pin under its record number. Pins that are still held at the next `tidy` are handed to a
  * FinalizationRegistry and from then on kept weakly: registering each pin would cost more than the pin.
  */
+import type { RunView, RunViews } from '../files/run-views.ts'
 import { releaseClaim } from '../layout/claims.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import type { Pin } from './pin.ts'
 
 export class OwnPins {
   readonly #table: PinTable
+  readonly #runViews: RunViews
   readonly #isDebug: boolean
   /** By record: young ones strongly, for a moment. */
   readonly #young: (Pin | undefined)[] = []
@@ -26,8 +28,9 @@ export class OwnPins {
     })
   })
 
-  constructor(table: PinTable, isDebug: boolean) {
+  constructor(table: PinTable, runViews: RunViews, isDebug: boolean) {
     this.#table = table
+    this.#runViews = runViews
     this.#isDebug = isDebug
   }
 
@@ -49,6 +52,11 @@ export class OwnPins {
     else this.#young[record] = undefined
     if (this.#isDebug) this.#places.delete(record)
     if (record >= 0) releaseClaim(this.#table, record, ino)
+  }
+
+  /** Takes a revocable view away. */
+  revoke(view: RunView): void {
+    this.#runViews.revoke(view)
   }
 
   takenAt(record: number): string | undefined {

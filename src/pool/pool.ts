@@ -10,6 +10,7 @@ import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
 import { nowNs, storeTimes } from '../files/growth.ts'
 import { OpenInodes, removeIfOrphan, removeOrphans } from '../files/open-inodes.ts'
 import { inodeAt, nameAt, placeOf } from '../files/paths.ts'
+import { RunViews } from '../files/run-views.ts'
 import { whileIdle } from '../layout/break-layout.ts'
 import type { Witness } from '../layout/holders.ts'
 import { listHolders } from '../layout/holders.ts'
@@ -83,7 +84,8 @@ export class Pool implements AsyncDisposable {
     const { table, metadata, device, witness, space } = parts
     this.path = parts.path
     this.#parts = parts
-    this.#pins = new OwnPins(table, parts.isDebug)
+    const runViews = new RunViews(device)
+    this.#pins = new OwnPins(table, runViews, parts.isDebug)
     const fs: FileSystem = {
       table,
       metadata,
@@ -92,6 +94,7 @@ export class Pool implements AsyncDisposable {
       waiting: new Waiting(table),
       properties: metadata.properties,
       openInodes: new OpenInodes(),
+      runViews,
       makeSpace: () => space.make(fs, () => removeOrphans(fs)),
       freed: () => space.soon(),
     }

@@ -20,13 +20,15 @@
  *
  * Edges. A cut that begins or ends inside a block leaves a live part of it. Held cut bytes are never zeroed in place:
  * the live part is copied to a fresh block, which takes the old one's place in the file, and the old one is sequestered.
- * Where the cut reaches EOF and nobody holds the edge it stays as it is: bytes past EOF are zeroed when the file grows.
+ * Where the file is to end inside a block and nobody holds the rest, the block stays as it is: bytes past EOF are zeroed
+ * when the file grows.
  */
 import type { Device } from '../device/device.ts'
 import { systemError } from '../errors.ts'
 import type { BusyPolicy, Layout, LayoutChangeResult, Metadata } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { BreakState, bucketOf } from './format.ts'
 import type { Witness } from './holders.ts'
@@ -76,7 +78,7 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
     for (;;) {
       const layout = await door.metadata.layout(ino)
       if (layout === undefined || (request.onlyIfOrphan === true && layout.inode.nlink > 0)) return undefined
-      const cut = { start: startOf(request, layout), end }
+      const cut = { start: startOf(request, layout), end, shortens: request.size !== undefined }
       await untilPolicyAllows(door, request, broken, deviceBytesOf(layout.extents, cut.start, cut.end), settleBy)
       const attempt = await attemptCut(door, request, cut, layout, settleBy)
       if (attempt === 'again') continue
@@ -216,7 +218,7 @@ const ignoreTimeIsUp = (error: unknown): undefined => {
 async function attemptCut(
   door: Door,
   request: CutRequest,
-  cut: { readonly start: number; readonly end: number },
+  cut: Cut,
   layout: Layout,
   settleBy: number,
 ): Promise<LayoutChangeResult | 'again'> {

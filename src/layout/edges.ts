@@ -1,7 +1,8 @@
 /**
  * Edges: blocks that a cut takes bytes from but not all. For each the plan is one of
  *
- *   keep     the cut reaches EOF and nobody holds cut bytes: growing zeroes what is past EOF
+ *   keep     the file ends where the cut begins and nobody holds cut bytes: growing zeroes what is past EOF (a punch up
+ *            to EOF leaves the size, so its bytes stay readable and are never kept)
  *   replace  a fresh block with the live part takes its place; the old one leaves (to lost+found when held)
  *   zero     somebody holds the live part only: replacing would take their I/O out of the file, so the cut bytes, which
  *            nobody holds, are zeroed in place just before the commit (after a process's death in between they may be
@@ -46,10 +47,17 @@ export interface EdgePlan {
   zeroInPlace(): void
 }
 
-export function planEdges(work: EdgesOf, layout: Layout, cut: { readonly start: number; readonly end: number }): EdgePlan {
+/** Bytes [start, end) of the file; `shortens`: it ends at `start` afterwards. */
+export interface Cut {
+  readonly start: number
+  readonly end: number
+  readonly shortens: boolean
+}
+
+export function planEdges(work: EdgesOf, layout: Layout, cut: Cut): EdgePlan {
   const reachesEnd = cut.end >= layout.inode.size
   const edges = edgesOf(layout, cut, reachesEnd)
-  const treatments = edges.map((edge) => treatmentOf(work, edge, reachesEnd))
+  const treatments = edges.map((edge) => treatmentOf(work, edge, cut.shortens))
   const replace = edges.filter((_, i) => treatments[i] === 'replace')
   const whole = wholeBlocks(cut, reachesEnd)
   const ranges = [...(whole.start < whole.end ? [whole] : []), ...replace.map(blockRange)]
@@ -57,7 +65,7 @@ export function planEdges(work: EdgesOf, layout: Layout, cut: { readonly start: 
     remove: ranges.sort((a, b) => a.start - b.start),
     replace,
     stillHolds: (removed) =>
-      edges.every((edge, i) => treatmentOf(work, edge, reachesEnd) === treatments[i]) &&
+      edges.every((edge, i) => treatmentOf(work, edge, cut.shortens) === treatments[i]) &&
       replace.every((edge) => isAt(removed, edge)),
     zeroInPlace: () => {
       edges.forEach((edge, i) => {
@@ -68,7 +76,7 @@ export function planEdges(work: EdgesOf, layout: Layout, cut: { readonly start: 
 }
 
 /** Blocks of which every byte is cut; to the end of all blocks when the cut reaches EOF. */
-function wholeBlocks(cut: { readonly start: number; readonly end: number }, reachesEnd: boolean): FileRange {
+function wholeBlocks(cut: Cut, reachesEnd: boolean): FileRange {
   const start = Math.ceil(cut.start / BLOCK_SIZE) as FileBlock
   const end = reachesEnd ? Math.ceil(MAX_FILE_SIZE / BLOCK_SIZE) : Math.floor(cut.end / BLOCK_SIZE)
   return { start, end: end as FileBlock }
@@ -76,7 +84,7 @@ function wholeBlocks(cut: { readonly start: number; readonly end: number }, reac
 
 const blockRange = ({ fileBlock }: Edge): FileRange => ({ start: fileBlock, end: (fileBlock + 1) as FileBlock })
 
-function edgesOf(layout: Layout, cut: { readonly start: number; readonly end: number }, reachesEnd: boolean): Edge[] {
+function edgesOf(layout: Layout, cut: Cut, reachesEnd: boolean): Edge[] {
   const first = Math.floor(cut.start / BLOCK_SIZE)
   const last = Math.floor(cut.end / BLOCK_SIZE)
   const from = cut.start % BLOCK_SIZE
@@ -93,12 +101,12 @@ function edgesOf(layout: Layout, cut: { readonly start: number; readonly end: nu
   return edges
 }
 
-function treatmentOf({ table }: EdgesOf, edge: Edge, reachesEnd: boolean): Treatment {
+function treatmentOf({ table }: EdgesOf, edge: Edge, mayKeep: boolean): Treatment {
   const base = edge.deviceBlock * BLOCK_SIZE
   const isHeld = (start: number, end: number): boolean =>
     start < end && overlappingClaims(table, [{ start: base + start, end: base + end } satisfies DeviceBytes]).length > 0
   if (isHeld(edge.from, edge.to)) return 'replace'
-  if (reachesEnd) return 'keep'
+  if (mayKeep) return 'keep'
   return isHeld(0, edge.from) || isHeld(edge.to, BLOCK_SIZE) ? 'zero' : 'replace'
 }
 

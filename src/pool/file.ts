@@ -6,7 +6,7 @@
 import { checkBytes, checkChoice, outOfRange, systemError, wrongType } from '../errors.ts'
 import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
 import type { BusyOptions, FileSystem, WaitOptions } from '../files/file-system.ts'
-import { BUSY_POLICIES, busyPolicyOf, DAX_MODES, limitsOf } from '../files/file-system.ts'
+import { BUSY_POLICIES, busyPolicyOf, DAX_MODES, limitsOf, withSpace } from '../files/file-system.ts'
 import { allocateRange, checkSize, growTo, nowNs, storeTimes } from '../files/growth.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import { pinRange, pinRangeNow } from '../files/pinning.ts'
@@ -263,7 +263,9 @@ export class File implements AsyncDisposable {
     limits: ReturnType<typeof limitsOf>,
     syscall: string,
   ): Promise<void> {
-    const result = await breakLayout(this.#fs, { ino: this.#open.ino, ...cut, busy, limits, syscall, path: this.path })
+    const request = { ino: this.#open.ino, ...cut, busy, limits, syscall, path: this.path }
+    // An edge inside of a block may need a fresh block, and the reserve be in busy extents: freeing must not fail for that.
+    const result = await withSpace(this.#fs, syscall, this.path, () => breakLayout(this.#fs, request))
     if (result?.layout !== undefined) {
       this.#open.inode = result.layout.inode
       this.#open.size = result.layout.inode.size

@@ -1,0 +1,33 @@
+/** Pools for tests, on tmpfs or on the disk, in directories of their own that go with the test. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { createPool, openPool } from '../../src/index.ts'
+import type { CreatePoolOptions, OpenPoolOptions, Pool } from '../../src/index.ts'
+
+export const BLOCK = 4096
+
+/** A directory that is removed after the test. */
+export function temporaryDirectory(t: TestContext, on: 'tmpfs' | 'disk' = 'tmpfs'): string {
+  const directory = mkdtempSync(join(on === 'tmpfs' ? '/dev/shm' : tmpdir(), 'holdfast-test-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A new pool, 4 MiB unless said otherwise; closed, by force, and removed after the test. */
+export async function temporaryPool(
+  t: TestContext,
+  { on = 'tmpfs', ...options }: Partial<CreatePoolOptions> & { on?: 'tmpfs' | 'disk' } = {},
+): Promise<Pool> {
+  const pool = await createPool(join(temporaryDirectory(t, on), 'pool'), { sizeBytes: 4 << 20, ...options })
+  t.after(() => pool.close({ force: true }))
+  return pool
+}
+
+/** The same pool once more in this process, as another participant. */
+export async function openedAgain(t: TestContext, pool: Pool, options?: OpenPoolOptions): Promise<Pool> {
+  const again = await openPool(pool.path, options)
+  t.after(() => again.close({ force: true }))
+  return again
+}

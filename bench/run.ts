@@ -1,0 +1,40 @@
+/**
+ * `npm run bench [-- pins truncates wait files memory] [-- --json]`: measures and prints one table. Figures are ratios
+ * within one run; nothing here asserts a time.
+ */
+import { cpus } from 'node:os'
+import { benchMemory } from './memory.ts'
+import { benchPins } from './pins.ts'
+import type { Row } from './report.ts'
+import { tableOf } from './report.ts'
+import { benchSmallFiles } from './small-files.ts'
+import { benchTruncates, benchWait } from './truncates.ts'
+
+const benches: Record<string, () => Promise<Row[]>> = {
+  pins: benchPins,
+  truncates: benchTruncates,
+  wait: benchWait,
+  files: benchSmallFiles,
+  memory: benchMemory,
+}
+
+const words = process.argv.slice(2)
+const asked = words.filter((word) => !word.startsWith('--'))
+const unknown = asked.find((word) => !Object.hasOwn(benches, word))
+if (unknown !== undefined) {
+  console.error(`bench: there is no '${unknown}'; there are: ${Object.keys(benches).join(' ')}`)
+  process.exit(2)
+}
+
+const rows: Row[] = []
+for (const [name, bench] of Object.entries(benches)) {
+  if (asked.length > 0 && !asked.includes(name)) continue
+  process.stderr.write(`bench: ${name} …\n`)
+  rows.push(...(await bench()))
+}
+if (words.includes('--json')) {
+  console.log(JSON.stringify(rows, undefined, 2))
+} else {
+  console.log(`\n${tableOf(rows)}\n`)
+  console.log(`Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`)
+}

@@ -9,6 +9,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { DIRECTORY_CHECKS } from './check-directories.ts'
 import { SPACE_CHECKS, blockFindings } from './check-space.ts'
 import type { Finding } from './metadata.ts'
+import { isBusy, isSqliteError } from './sqlite-errors.ts'
 
 /** A statement that finds nothing in a sound store; each row it finds has a `message`. */
 export interface Check {
@@ -22,10 +23,15 @@ const MAX_FINDINGS = 1000
 /** All findings; none: the store is sound. */
 export function findings(db: DatabaseSync): Finding[] {
   const found: Finding[] = []
-  for (const finding of allFindings(db)) {
-    if (found.push(finding) < MAX_FINDINGS) continue
-    found.push({ code: 'too-many', message: `there are more than ${MAX_FINDINGS} findings` })
-    break
+  try {
+    for (const finding of allFindings(db)) {
+      if (found.push(finding) < MAX_FINDINGS) continue
+      found.push({ code: 'too-many', message: `there are more than ${MAX_FINDINGS} findings` })
+      break
+    }
+  } catch (error) {
+    if (!isSqliteError(error) || isBusy(error)) throw error
+    found.push({ code: 'unreadable', message: `SQLite cannot read on: ${error.message}` })
   }
   return found
 }

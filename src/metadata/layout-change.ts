@@ -176,7 +176,8 @@ export class LayoutChanges {
 
   #layoutOf(ino: InodeNumber, syscall: string): Layout {
     const layout = this.#extents.layout(ino)
-    if (layout !== undefined) return layout
+    if (layout?.inode.kind === 'file') return layout
+    if (layout !== undefined) throw systemError('EISDIR', `inode ${ino} is a directory`, { syscall })
     throw systemError('ENOENT', `there is no inode ${ino}`, { syscall })
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
+import type { SystemErrorDetail } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import { INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow, InodeTable } from './inodes.ts'
@@ -138,7 +139,7 @@ export class NameTable {
     const inode = this.#found(parent, name, 'rmdir')
     if (inode.kind !== 'directory') throw systemError('ENOTDIR', 'it is no directory', { syscall: 'rmdir', path: name })
     if (inode.ino === LOST_AND_FOUND_INODE) throw immovable('rmdir', name)
-    this.#mustBeEmpty(inode.ino, 'rmdir', name)
+    this.#mustBeEmpty(inode.ino, { syscall: 'rmdir', path: name })
     this.delete(parent, name)
     this.#inodes.delete(inode.ino)
     this.#inodes.touchDirectory(parent, -1, nowNs)
@@ -164,7 +165,7 @@ export class NameTable {
     } else {
       if (isDirectory && old.kind !== 'directory') throw systemError('ENOTDIR', 'the target is no directory', detail)
       if (!isDirectory && old.kind === 'directory') throw systemError('EISDIR', 'the target is a directory', detail)
-      if (isDirectory) this.#mustBeEmpty(old.ino, 'rename', toName)
+      if (isDirectory) this.#mustBeEmpty(old.ino, detail)
       this.delete(fromParent, fromName)
       this.#retarget.run(moved.ino, toParent, toName)
       if (isDirectory) {
@@ -209,9 +210,9 @@ export class NameTable {
     if (inode.kind !== 'directory') throw systemError('ENOTDIR', 'its parent is no directory', { syscall, path: name })
   }
 
-  #mustBeEmpty(directory: InodeNumber, syscall: string, path: string): void {
+  #mustBeEmpty(directory: InodeNumber, detail: SystemErrorDetail): void {
     if (this.#oneEntry.get(directory) === undefined) return
-    throw systemError('ENOTEMPTY', 'the directory is not empty', { syscall, path })
+    throw systemError('ENOTEMPTY', 'the directory is not empty', detail)
   }
 }
 

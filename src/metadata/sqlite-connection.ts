@@ -16,7 +16,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
-import { isBusy, isFull, translated } from './sqlite-errors.ts'
+import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 import type { Patience } from './metadata.ts'
 
@@ -83,7 +83,7 @@ export class SqliteConnection {
       try {
         return body()
       } catch (error) {
-        if (!isBusy(error)) throw translated(error, syscall, this.path)
+        if (!isBusy(error)) throw this.#translated(error, syscall)
         this.#spin(ms)
       }
     }
@@ -119,7 +119,7 @@ export class SqliteConnection {
     try {
       this.log.checkpoint()
     } catch (error) {
-      if (!isBusy(error)) throw translated(error, 'checkpoint', this.path)
+      if (!isBusy(error)) throw this.#translated(error, 'checkpoint')
     }
   }
 
@@ -159,7 +159,7 @@ export class SqliteConnection {
     } catch (error) {
       if (isBusy(error)) return this.#waited(syscall, attempt, patience)
       if (isFull(error)) return this.#afterNoSpace(syscall, attempt, error)
-      return Promise.reject(translated(error, syscall, this.path))
+      return Promise.reject(this.#translated(error, syscall))
     }
   }
 
@@ -186,7 +186,7 @@ export class SqliteConnection {
           return attempt()
         } catch (error) {
           if (isFull(error)) return await this.#afterNoSpace(syscall, attempt, error)
-          if (!isBusy(error)) throw translated(error, syscall, this.path)
+          if (!isBusy(error)) throw this.#translated(error, syscall)
         }
       }
     } finally {
@@ -195,11 +195,11 @@ export class SqliteConnection {
   }
 
   async #afterNoSpace<T>(syscall: string, attempt: () => T, error: unknown): Promise<T> {
-    if (this.#options.onNoSpace?.() !== true) throw translated(error, syscall, this.path)
+    if (this.#options.onNoSpace?.() !== true) throw this.#translated(error, syscall)
     try {
       return attempt()
     } catch (again) {
-      throw translated(again, syscall, this.path)
+      throw this.#translated(again, syscall)
     }
   }
 
@@ -222,6 +222,11 @@ export class SqliteConnection {
     const who = names.length === 0 ? 'a process that is not in the pin table' : names.join(', ')
     const explanation = `the metadata was locked for ${timeoutMs} ms by ${who}`
     return systemError('ETIMEDOUT', explanation, { syscall, path: this.path, holders })
+  }
+
+  #translated(error: unknown, syscall: string): unknown {
+    if (isFailedSync(error)) this.#failure ??= error
+    return translated(error, syscall, this.path)
   }
 
   #refuseAfterFailure(syscall: string): void {

@@ -17,6 +17,8 @@ const CONSTRAINT = 19
 const NOTADB = 26
 /** Growing meta.db-shm failed: the host had no room for it. */
 const IOERR_SHMSIZE = IOERR | (19 << 8)
+/** A sync that SQLite itself did, in a checkpoint or when the log starts anew, failed. */
+const IOERR_FSYNC = IOERR | (4 << 8)
 
 interface SqliteError extends Error {
   code: 'ERR_SQLITE_ERROR'
@@ -34,6 +36,8 @@ export const isBusy = (error: unknown): boolean =>
 /** The host has no room for the log. */
 export const isFull = (error: unknown): boolean =>
   isSqliteError(error) && ((error.errcode & 0xff) === FULL || error.errcode === IOERR_SHMSIZE)
+
+export const isFailedSync = (error: unknown): boolean => isSqliteError(error) && error.errcode === IOERR_FSYNC
 
 /** What to throw for `error`: a SQLite error as a system error, any other as it is. */
 export function translated(error: unknown, syscall: string, path: string): unknown {

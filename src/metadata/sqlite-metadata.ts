@@ -5,7 +5,7 @@
  * know (EPROTONOSUPPORT, both versions named), no permission (EACCES, EROFS).
  */
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, open, rm, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -27,10 +27,8 @@ export type { SqliteMetadataOptions } from './sqlite-connection.ts'
  */
 export async function createSqliteMetadata(path: string, properties: PoolProperties): Promise<void> {
   const syscall = 'mkfs'
-  if ((await stat(path).catch(() => undefined)) !== undefined) {
-    throw systemError('EEXIST', 'there is a file already', { syscall, path })
-  }
-  await access(dirname(resolve(path)), constants.W_OK)
+  // Only one creator gets past this. The descriptor is closed before SQLite has any lock that it could drop.
+  await (await open(path, 'wx', 0o666)).close()
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 0 })
@@ -41,11 +39,12 @@ export async function createSqliteMetadata(path: string, properties: PoolPropert
     db.exec(SCHEMA)
     insertFirstRows(db, properties)
     db.exec('COMMIT')
-  } catch (error) {
-    throw translated(error, syscall, path)
-  } finally {
     // The last connection to leave moves the log into meta.db, syncs it, and deletes the log.
-    db?.close()
+    db.close()
+  } catch (error) {
+    if (db?.isOpen === true) db.close()
+    for (const suffix of ['', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true })
+    throw translated(error, syscall, path)
   }
   await syncDirectory(dirname(resolve(path)))
 }

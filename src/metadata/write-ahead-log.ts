@@ -90,7 +90,7 @@ export class WriteAheadLog {
   }
 
   async close(): Promise<void> {
-    await this.#running?.catch(() => undefined)
+    while (this.#running !== undefined) await this.#running.catch(() => undefined)
     await this.#handle?.close()
     this.#handle = undefined
   }

@@ -55,8 +55,8 @@ export class OpenInodes {
       await storeTimes(fs, open)
       if (open.handles === 0 && open.hasPreallocation) await trimPreallocation(fs, open)
     } finally {
-      // Somebody may have opened it again meanwhile.
-      if (open.handles === 0) {
+      // Somebody may have opened it again meanwhile, and even closed it: then it is done.
+      if (open.handles === 0 && this.#byNumber.get(open.ino) === open) {
         this.#byNumber.delete(open.ino)
         fs.table.own.release(open.openRecord)
         await removeIfOrphan(fs, open.ino)

@@ -49,7 +49,9 @@ export class FreeSpaceMaker {
     const failure = this.#failure
     this.#failure = undefined
     if (failure !== undefined) throw failure
-    if (door.table.reap() > 0) await removeOrphans()
+    // Also when nobody is to be reaped: whoever comes across a dead participant reaps it, and may not look for its orphans.
+    door.table.reap()
+    await removeOrphans()
     if ((await this.reclaim()) > 0) return true
     return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
   }

@@ -81,8 +81,9 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
 
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
     pool = new Pool({ path, table, metadata, device, witness, space, ends, isDebug: options.debug === true })
-    const isOrphanTime = table.reap() > 0 || isFresh
-    if (isOrphanTime) await removeOrphans(pool.fileSystem)
+    table.reap()
+    // Also when that found nobody: the dead one may have been the last owner of our own slot.
+    await removeOrphans(pool.fileSystem)
     if (isFresh && (await reclaimIdleLostFiles(pool.fileSystem)) > 0) space.soon()
     opening.unlock()
     return pool

@@ -17,6 +17,7 @@ import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { DEFAULT_TIMEOUT_MS, untilUnbroken, withSpace } from './file-system.ts'
 import type { Limits } from '../layout/waiting.ts'
+import { patienceOf } from '../layout/waiting.ts'
 import type { OpenInode } from './open-inode.ts'
 import type { Segment } from './segments.ts'
 import { bytesOfSegment, runsOf, segmentsOf } from './segments.ts'
@@ -43,7 +44,6 @@ export async function allocateRange(
     start: Math.floor(start / BLOCK_SIZE) as FileBlock,
     end: Math.ceil(end / BLOCK_SIZE) as FileBlock,
   }
-  const patience = { timeoutMs: Math.max(0, limits.deadlineMs - fs.table.clock.nowMs()), signal: limits.signal }
   await withSpace(fs, syscall, path, async () => {
     const generation = fs.table.generation(open.bucket)
     const request = { ino: open.ino, range, preallocate: ahead }
@@ -53,7 +53,7 @@ export async function allocateRange(
         // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
         for (const run of runs) fs.device.allocate(run)
       },
-      patience,
+      patienceOf(fs.table, limits),
     )
     open.adopt(layout, generation)
   })
@@ -132,12 +132,11 @@ async function growWith(
   apply: (layout: Layout) => number | undefined,
 ): Promise<void> {
   const generation = fs.table.generation(open.bucket)
-  const patience = { timeoutMs: Math.max(0, limits.deadlineMs - fs.table.clock.nowMs()), signal: limits.signal }
   const seen = (layout: Layout): number | undefined => {
     open.adopt(layout, generation)
     return apply(layout)
   }
-  open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patience), generation)
+  open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patienceOf(fs.table, limits)), generation)
 }
 
 /**

@@ -37,6 +37,7 @@ import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { claimsOf, deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
 import type { PinTable } from './pin-table.ts'
 import type { Limits, Waiting } from './waiting.ts'
+import { patienceOf } from './waiting.ts'
 
 /** How long a change gives copies and tentative pins, which end by themselves in microseconds, before it counts them as pins. */
 const SETTLE_MS = 100
@@ -74,12 +75,12 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
   const firstBlock = request.start === 'past end' ? 0 : Math.floor(request.start / BLOCK_SIZE)
   const reach = end === MAX_FILE_SIZE ? end : Math.ceil(end / BLOCK_SIZE) * BLOCK_SIZE
   return withBreak(door, request, firstBlock * BLOCK_SIZE, reach, async (broken) => {
-    const settleBy = door.table.clock.nowMs() + SETTLE_MS
     for (;;) {
       const layout = await door.metadata.layout(ino)
       if (layout === undefined || (request.onlyIfOrphan === true && layout.inode.nlink > 0)) return undefined
       const cut = { start: startOf(request, layout), end, shortens: request.size !== undefined }
-      await untilPolicyAllows(door, request, broken, deviceBytesOf(layout.extents, cut.start, cut.end), settleBy)
+      const targets = deviceBytesOf(layout.extents, cut.start, cut.end)
+      const settleBy = await untilPolicyAllows(door, request, broken, targets)
       const attempt = await attemptCut(door, request, cut, layout, settleBy)
       if (attempt === 'again') continue
       if (attempt.committed) door.table.advanceGeneration(bucketOf(ino))
@@ -103,10 +104,9 @@ export async function whileIdle<T>(
   if (request.busy === 'sequester') return action()
   const { ino } = request
   return withBreak(door, request, 0, MAX_FILE_SIZE, async (broken) => {
-    const settleBy = door.table.clock.nowMs() + SETTLE_MS
     const layout = await door.metadata.layout(ino)
     const targets = deviceBytesOf(layout?.extents ?? [])
-    await untilPolicyAllows(door, request, broken, targets, settleBy)
+    await untilPolicyAllows(door, request, broken, targets)
     return action()
   })
 }
@@ -137,12 +137,16 @@ function pinsOfRange(
   end: number,
   targets: readonly DeviceBytes[],
 ): ClaimView[] {
-  const pins = overlappingClaims(table, targets)
+  const pins = new Map<string, ClaimView>()
+  const add = (claims: readonly ClaimView[]): void => {
+    for (const claim of claims) if (claim.kind === 'pin') pins.set(`${claim.slot}:${claim.record}`, claim)
+  }
+  add(overlappingClaims(table, targets))
   for (const slot of table.attached()) {
     const moved = claimsOf(table, slot).filter((claim) => claim.ino === ino && claim.offset < end && start < claim.offset + claim.length)
-    if (moved.length > 0 && !table.reapIfDead(slot)) pins.push(...moved)
+    if (moved.length > 0 && !table.reapIfDead(slot)) add(moved)
   }
-  return pins.filter((claim) => claim.kind === 'pin')
+  return [...pins.values()]
 }
 
 /** The own break of a change under way. */
@@ -173,35 +177,50 @@ async function withBreak<T>(
   }
 }
 
-/** Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing. */
+/**
+ * Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing.
+ * Returns until when copies are to be settled rather than counted as pins.
+ *
+ * A copy that does not settle has a stopped owner. `fail` refuses, `sequester` takes it for a pin, `wait` waits for it as
+ * well, up to its limits, letting the copies of others go on in between.
+ */
 async function untilPolicyAllows(
   door: Door,
   request: Pick<CutRequest, 'ino' | 'busy' | 'limits' | 'syscall' | 'path'>,
   broken: OwnBreak,
   targets: readonly DeviceBytes[],
-  settleBy: number,
-): Promise<void> {
+): Promise<number> {
   const { table, waiting } = door
+  const { busy, limits } = request
   const claims = (): ClaimView[] => overlappingClaims(table, targets)
-  if (request.busy === 'wait') {
+  const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
+  for (;;) {
+    if (busy === 'wait') {
+      broken.set(BreakState.waiting)
+      // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
+      await waiting.until(
+        () => (claims().every((claim) => claim.kind === 'copy') ? true : undefined),
+        limits,
+        stillPinned,
+      )
+    }
+    broken.set(BreakState.committing)
+    const settleBy = Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)
+    await untilOrTime(door, () => !claims().some(settles), { deadlineMs: settleBy, signal: limits.signal })
+    const holding = busy === 'sequester' ? [] : claims()
+    if (holding.length === 0) return settleBy
+    if (busy === 'fail') throw busyError(door, request, 'EBUSY', 'the blocks are pinned', holding)
+    if (table.clock.nowMs() >= limits.deadlineMs) throw stillPinned()
     broken.set(BreakState.waiting)
-    // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
-    await waiting.until(
-      () => (claims().every((claim) => claim.kind === 'copy') ? true : undefined),
-      request.limits,
-      () => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims()),
-    )
+    table.ringWaiters()
+    const deadlineMs = Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)
+    await untilOrTime(door, () => claims().length === 0, { deadlineMs, signal: limits.signal })
   }
-  broken.set(BreakState.committing)
-  if (claims().some(settles)) {
-    const limits = { deadlineMs: Math.min(settleBy, request.limits.deadlineMs), signal: request.limits.signal }
-    const isOver = (): boolean => table.clock.nowMs() >= settleBy
-    await waiting.until(() => (isOver() || !claims().some(settles) ? true : undefined), limits, timeIsUp).catch(ignoreTimeIsUp)
-  }
-  if (request.busy === 'fail') {
-    const holding = claims()
-    if (holding.length > 0) throw busyError(door, request, 'EBUSY', 'the blocks are pinned', holding)
-  }
+}
+
+/** Resolves when the condition holds or the time is up. */
+async function untilOrTime({ waiting }: Door, condition: () => boolean, limits: Limits): Promise<void> {
+  if (!condition()) await waiting.until(() => (condition() ? true : undefined), limits, timeIsUp).catch(ignoreTimeIsUp)
 }
 
 /** Copies end by themselves, tentative pins are granted or taken back: in microseconds, unless their owner is stopped. */
@@ -226,7 +245,7 @@ async function attemptCut(
   const { ino } = request
   const maySequester = request.busy === 'sequester'
   const plan = planEdges(door, layout, cut)
-  const copies = await EdgeCopies.make(door, ino, plan.replace)
+  const copies = await EdgeCopies.make(door, ino, plan.replace, request.limits)
   try {
     let isStale = false
     const result = await metadata.changeLayout(
@@ -250,6 +269,7 @@ async function attemptCut(
         plan.zeroInPlace()
         return { commit: true, sequester: heldParts(removed, claims, targets) }
       },
+      patienceOf(table, request.limits),
     )
     return isStale ? 'again' : result
   } finally {

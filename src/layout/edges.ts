@@ -21,6 +21,8 @@ import { RecordFlag, RecordKind } from './format.ts'
 import type { DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
 import type { PinTable } from './pin-table.ts'
+import type { Limits } from './waiting.ts'
+import { patienceOf } from './waiting.ts'
 
 interface Edge {
   readonly fileBlock: FileBlock
@@ -134,7 +136,12 @@ export class EdgeCopies {
     this.#release = release
   }
 
-  static async make({ table, metadata, device }: EdgesOf, ino: InodeNumber, edges: readonly Edge[]): Promise<EdgeCopies> {
+  static async make(
+    { table, metadata, device }: EdgesOf,
+    ino: InodeNumber,
+    edges: readonly Edge[],
+    limits: Limits,
+  ): Promise<EdgeCopies> {
     if (edges.length === 0) return new EdgeCopies([], () => {})
     let record: number | undefined
     const release = (): void => {
@@ -149,7 +156,7 @@ export class EdgeCopies {
       for (const run of runs) device.allocate(run)
     }
     try {
-      const fresh = await metadata.reserve(edges.length, claimAndAllocate)
+      const fresh = await metadata.reserve(edges.length, claimAndAllocate, patienceOf(table, limits))
       const blocks = fresh.map((extent: BusyExtent) => extent.start)
       edges.forEach((edge, i) => {
         const copy = bytesOfBlock(device, blocks[i])

@@ -8,6 +8,7 @@
  *
  * No thread waits: the doorbell is a FIFO that the event loop watches.
  */
+import type { Patience } from '../metadata/metadata.ts'
 import { Slot } from './format.ts'
 import type { PinTable } from './pin-table.ts'
 
@@ -20,9 +21,17 @@ export interface Limits {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What is left of the limits, for an operation of the metadata: its lock is waited for no longer than all the rest. */
+export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, { deadlineMs, signal }: Limits): Patience => ({
+  timeoutMs: Math.max(0, deadlineMs - clock.nowMs()),
+  signal,
+})
+
 export class Waiting {
   readonly #table: PinTable
   readonly #looks = new Set<() => void>()
+  /** Ends each wait that is under way. */
+  readonly #ends = new Set<(error: Error) => void>()
 
   constructor(table: PinTable) {
     this.#table = table
@@ -42,7 +51,12 @@ export class Waiting {
       cancelTick()
       signal?.removeEventListener('abort', onAbort)
       this.#looks.delete(look)
+      this.#ends.delete(end)
       this.#countWaiters()
+    }
+    const end = (error: Error): void => {
+      finish()
+      reject(error)
     }
     const onAbort = (): void => {
       finish()
@@ -76,10 +90,16 @@ export class Waiting {
     }
     signal?.addEventListener('abort', onAbort)
     this.#looks.add(look)
+    this.#ends.add(end)
     this.#countWaiters()
     arm()
     look()
     return promise
+  }
+
+  /** Rejects every wait under way: the participant leaves. */
+  end(error: () => Error): void {
+    for (const end of [...this.#ends]) end(error())
   }
 
   #countWaiters(): void {

@@ -15,7 +15,8 @@ import { whileIdle } from '../layout/break-layout.ts'
 import type { Witness } from '../layout/holders.ts'
 import { listHolders } from '../layout/holders.ts'
 import type { PinTable } from '../layout/pin-table.ts'
-import { Waiting } from '../layout/waiting.ts'
+import type { Limits } from '../layout/waiting.ts'
+import { patienceOf, Waiting } from '../layout/waiting.ts'
 import type { DirectoryEntry, Finding, Inode, Metadata, PoolProperties, Space } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
@@ -123,7 +124,8 @@ export class Pool implements AsyncDisposable {
     this.#mustBeOpen('open')
     const mode = parseFlags(flags)
     const fs = this.fileSystem
-    const inode = mode.creates ? await this.#findOrCreate(path, mode.isExclusive, options) : await inodeAt(fs.metadata, path, 'open')
+    const limits = limitsOf(fs, options)
+    const inode = mode.creates ? await this.#findOrCreate(path, mode.isExclusive, options.mode, limits) : await inodeAt(fs.metadata, path, 'open')
     if (inode.kind === 'directory') throw systemError('EISDIR', 'this is a directory', { syscall: 'open', path })
     if (mode.mayWrite && isLost(path)) {
       throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
@@ -145,8 +147,8 @@ export class Pool implements AsyncDisposable {
     return file
   }
 
-  async #findOrCreate(path: string, isExclusive: boolean, options: OpenOptions): Promise<Inode> {
-    const { metadata } = this.fileSystem
+  async #findOrCreate(path: string, isExclusive: boolean, mode: number | undefined, limits: Limits): Promise<Inode> {
+    const { metadata, table } = this.fileSystem
     for (;;) {
       const place = await nameAt(metadata, path, 'open')
       if (place.inode !== undefined) {
@@ -155,8 +157,8 @@ export class Pool implements AsyncDisposable {
       }
       if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
       try {
-        const inode = { ...this.#newInode(0o666, options.mode), parent: place.parent.ino, name: place.name, kind: 'file' as const }
-        return await named('open', path, () => metadata.create(inode))
+        const inode = { ...this.#newInode(0o666, mode), parent: place.parent.ino, name: place.name, kind: 'file' as const }
+        return await named('open', path, () => metadata.create(inode, patienceOf(table, limits)))
       } catch (error) {
         // Somebody was quicker: then it is there.
         if (codeOf(error) !== 'EEXIST') throw error
@@ -301,13 +303,15 @@ export class Pool implements AsyncDisposable {
    */
   async unlink(path: string, options: BusyOptions = {}): Promise<void> {
     this.#mustBeOpen('unlink')
-    const { metadata } = this.fileSystem
+    const { metadata, table } = this.fileSystem
+    const limits = limitsOf(this.fileSystem, options)
     const place = await nameAt(metadata, path, 'unlink')
     if (place.inode === undefined) throw systemError('ENOENT', 'no such file', { syscall: 'unlink', path })
     if (place.inode.kind === 'directory') throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
     if (isLost(path)) return this.lostAndFound.reclaim(place.name).then(() => undefined)
-    const removed = await this.#whileIdle(place.inode, options, 'unlink', path, () =>
-      named('unlink', path, () => metadata.unlink({ parent: place.parent.ino, name: place.name, nowNs: nowNs(this.fileSystem) })),
+    const request = { parent: place.parent.ino, name: place.name, nowNs: nowNs(this.fileSystem) }
+    const removed = await this.#whileIdle(place.inode, options, limits, 'unlink', path, () =>
+      named('unlink', path, () => metadata.unlink(request, patienceOf(table, limits))),
     )
     await this.#lastName(removed)
   }
@@ -327,7 +331,8 @@ export class Pool implements AsyncDisposable {
    */
   async rename(from: string, to: string, options: BusyOptions = {}): Promise<void> {
     this.#mustBeOpen('rename')
-    const { metadata } = this.fileSystem
+    const { metadata, table } = this.fileSystem
+    const limits = limitsOf(this.fileSystem, options)
     const source = await nameAt(metadata, from, 'rename')
     if (source.inode === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall: 'rename', path: from, dest: to })
     for (;;) {
@@ -339,14 +344,14 @@ export class Pool implements AsyncDisposable {
         toName: target.name,
         nowNs: nowNs(this.fileSystem),
       }
-      const rename = (): Promise<{ replaced: Inode | undefined }> => named('rename', from, () => metadata.rename(request), to)
+      const rename = (): Promise<{ replaced: Inode | undefined }> => named('rename', from, () => metadata.rename(request, patienceOf(table, limits)), to)
       const victim = target.inode
       if (victim === undefined || victim.kind === 'directory' || victim.ino === source.inode.ino) {
         const { replaced } = await rename()
         if (replaced !== undefined) await this.#lastName(replaced)
         return
       }
-      const done = await this.#whileIdle(victim, options, 'rename', to, async () => {
+      const done = await this.#whileIdle(victim, options, limits, 'rename', to, async () => {
         // Another file may have taken the name since we looked; its blocks were not asked for.
         const now = await metadata.lookup(target.parent.ino, target.name)
         return now?.ino === victim.ino ? rename() : undefined
@@ -357,9 +362,15 @@ export class Pool implements AsyncDisposable {
     }
   }
 
-  async #whileIdle<T>(inode: Inode, options: BusyOptions, syscall: string, path: string, action: () => Promise<T>): Promise<T> {
+  async #whileIdle<T>(
+    inode: Inode,
+    options: BusyOptions,
+    limits: Limits,
+    syscall: string,
+    path: string,
+    action: () => Promise<T>,
+  ): Promise<T> {
     const fs = this.fileSystem
-    const limits = limitsOf(fs, options)
     const busy = inode.nlink > 1 ? 'sequester' : busyPolicyOf(fs, inode, options)
     return whileIdle(fs, { ino: inode.ino, busy, limits, syscall, path }, action)
   }
@@ -450,6 +461,8 @@ export class Pool implements AsyncDisposable {
     }
     this.#isOpen = false
     clearInterval(this.#tidy)
+    const left = (): Error => systemError('EBADF', 'the pool was closed meanwhile', { syscall: 'close', path: this.path })
+    this.fileSystem.waiting.end(left)
     for (const file of [...this.#files]) await file.close()
     await this.#parts.space.close()
     await this.fileSystem.device.flush()

@@ -34,6 +34,7 @@ export class SharedTable implements TableMemory {
   /** The description that has this participant's locks. */
   readonly #fd: number
   readonly #mappings: MappedMemory[] = []
+  readonly #views: ArrayBuffer[] = []
   readonly #slots: Words[] = []
   readonly #chunks: Words[][] = []
   #ownSlot = -1
@@ -77,8 +78,9 @@ export class SharedTable implements TableMemory {
     return (chunks[chunk] ??= this.#mapFile(this.#directory.slot(slot), SLOT_BYTES + chunk * CHUNK_BYTES, CHUNK_BYTES))
   }
 
-  /** Ends all mappings and, by closing the description, all locks. */
+  /** Ends all mappings and, by closing the description, all locks. Whatever still comes then meets a TypeError, no signal. */
   close(): void {
+    for (const view of this.#views) view.transfer(0)
     for (const mapping of this.#mappings) mapping.unmap()
     closeSync(this.#fd)
   }
@@ -100,7 +102,9 @@ export class SharedTable implements TableMemory {
     }
     const mapping = mapShared(fd, offset, length)
     this.#mappings.push(mapping)
-    return new MappedWords(mapping.view(0, length))
+    const view = mapping.view(0, length)
+    this.#views.push(view)
+    return new MappedWords(view)
   }
 }
 

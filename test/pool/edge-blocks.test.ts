@@ -92,7 +92,8 @@ describe('edge blocks', () => {
             pin.release()
             await cut.make(file, { busy, timeoutMs: 20 })
             assert.ok(after(cut, isTruncate).equals(await contentOf(pool)))
-            return checkSound(pool)
+            await checkSound(pool)
+            return
           }
           await done
           const expected = after(cut, isTruncate)

@@ -1,9 +1,9 @@
 /** Promise 1, across processes: whatever takes a pinned block out of its file, nobody else gets it. */
 import assert from 'node:assert/strict'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { BusyPolicy } from '../../src/index.ts'
-import { startProcess } from '../support/participant.ts'
 import type { Here } from '../support/participant-main.ts'
+import { sharedProcess } from '../support/participants.ts'
 import { checkFilled, checkSound, stamped } from '../support/stamps.ts'
 import { BLOCK, temporaryPool } from '../support/temporary-pool.ts'
 
@@ -31,11 +31,7 @@ const CHANGES: Record<string, Change> = {
 const REFUSALS = { fail: 'EBUSY', wait: 'ETIMEDOUT' } as const
 
 describe('promise 1: no reuse', { concurrency: 1 }, async () => {
-  const ends: (() => unknown)[] = []
-  after(async () => {
-    for (const end of ends) await end()
-  })
-  const other = await startProcess({ after: (end?: unknown) => ends.push(end as () => unknown) })
+  const other = await sharedProcess()
 
   for (const on of ['tmpfs', 'disk'] as const) {
     for (const [name, change] of Object.entries(CHANGES)) {

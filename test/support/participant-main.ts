@@ -66,7 +66,7 @@ const send = (answer: Answer): void => {
 
 async function obey({ id, source, args }: Order): Promise<void> {
   try {
-    // eslint-disable-next-line no-new-func -- the test's own function, sent as text
+    // oxlint-disable-next-line typescript/no-implied-eval -- the test's own function, sent as text
     const action = new Function(`return (${source})`)() as (...all: unknown[]) => unknown
     send({ id, value: await action(here, ...args) })
   } catch (error) {

@@ -86,7 +86,11 @@ export class Participant {
 
 /** A process; killed after the test. */
 export async function startProcess(t: Pick<TestContext, 'after'>, pool?: Pool): Promise<Participant> {
-  const child = fork(MAIN, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'] })
+  const child = fork(MAIN, {
+    execArgv: [],
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+  })
   const exit = once(child, 'exit')
   const participant = new Participant(child.pid ?? 0, {
     send: (message) => void child.send(message as object),

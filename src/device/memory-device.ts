@@ -92,6 +92,11 @@ export class MemoryDevice implements Device {
     return this.#map.view(run)
   }
 
+  /** Memory is where it is. */
+  prefetch(run: Run): void {
+    this.#check(run)
+  }
+
   allocate(run: Run): void {
     this.#check(run)
     const { allocated, hostBlocks } = this.#shared

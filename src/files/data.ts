@@ -16,6 +16,8 @@ import { bytesOfSegment, edgesOfSegments, hasHole, runsOf, segmentsOf } from './
 
 /** Bytes copied under one claim, or in one transaction: what a change may have to wait for. */
 const PIECE_BYTES = 1 << 20
+/** Pieces from here on are read ahead: faults read single pages (platform/memory-map.ts). */
+const PREFETCH_BYTES = 128 << 10
 
 /** Why a piece was not copied. */
 type Obstacle = 'stale' | 'break' | 'hole'
@@ -54,6 +56,9 @@ export async function readInto(
 
 /** One piece, at once. Holes read as zeros, but only those of a layout just read. */
 function copyOut(fs: FileSystem, open: OpenInode, target: Uint8Array, at: number, mayTrustHoles: boolean): Obstacle | undefined {
+  if (target.length >= PREFETCH_BYTES) {
+    for (const run of runsOf(open, segmentsOf(open, at, target.length))) fs.device.prefetch(run)
+  }
   return withCopyClaim(fs, open, at, target.length, 0, mayTrustHoles, (segment, bytes) => {
     const from = segment.offset - at
     if (bytes === undefined) target.fill(0, from, from + segment.length)

@@ -37,6 +37,10 @@ export class RunViews {
     return kept
   }
 
+  prefetch({ run }: RunView): void {
+    this.#device.prefetch(run)
+  }
+
   /** Takes every view of the memory away: they have length 0 afterwards. */
   revoke(view: RunView): void {
     // The caller moved it elsewhere: nothing is left here to take away.

@@ -59,6 +59,11 @@ export class OwnPins {
     this.#runViews.revoke(view)
   }
 
+  /** Has the blocks of a view read ahead. */
+  prefetch(view: RunView): void {
+    this.#runViews.prefetch(view)
+  }
+
   takenAt(record: number): string | undefined {
     return this.#places.get(record)
   }

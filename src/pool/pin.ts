@@ -110,6 +110,7 @@ export class Pin implements Disposable {
    */
   async writeTo(target: WriteTarget, options: IoOptions = {}): Promise<number> {
     this.retain()
+    for (const view of this.#views) this.#owner.prefetch(view)
     try {
       return await writeFromPin(this.buffers, target, options)
     } finally {

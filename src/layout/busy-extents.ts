@@ -14,6 +14,10 @@
  * Why the scan for claims may come first: no claim on a busy extent can be granted any more, its file's generation went
  * up when it left; and a record that is published all the same is taken back before a byte is touched.
  *
+ * Why the table is read again after the scan: a block reserved for an edge copy is busy too, and claimed from before its
+ * reservation is committed until after it became part of its file. Found unclaimed it is either abandoned or in use by
+ * now, and in use it is busy no more. Whoever is still busy after the scan stays so until we release it.
+ *
  * If this process dies: before `release` the extents are busy still and the next pass does it again; the punch of a
  * block that is already punched changes nothing.
  */
@@ -53,7 +57,9 @@ export async function reclaimBusyExtents(work: Reclaiming): Promise<number | und
       if (batch.length === 0) return freed
       after = batch[batch.length - 1].id
       await metadata.sync()
-      const idle = batch.filter((extent) => isIdle(table, extent))
+      const unclaimed = batch.filter((extent) => isIdle(table, extent))
+      const stillBusy = new Set((await metadata.busyExtents(BATCH)).map((extent) => extent.id))
+      const idle = unclaimed.filter((extent) => stillBusy.has(extent.id))
       if (idle.length === 0) return freed
       for (const run of merged(idle)) device.discard(run)
       await device.flush()

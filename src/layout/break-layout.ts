@@ -263,7 +263,7 @@ async function attemptCut(
         const claims = overlappingClaims(table, targets)
         const mustSettle = claims.some(settles) && table.clock.nowMs() < settleBy
         // The file may have grown or shrunk since the look: EOF decides what is an edge, and what is past the end.
-        const hasMoved = inode.size !== layout.inode.size || !plan.stillHolds(removed)
+        const hasMoved = inode.size !== layout.inode.size || !plan.stillHolds(removed, inode)
         isStale = hasMoved || mustSettle || (claims.length > 0 && !maySequester)
         if (isStale) return { commit: false }
         plan.zeroInPlace()

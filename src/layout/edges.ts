@@ -8,15 +8,19 @@
  *            nobody holds, are zeroed in place just before the commit (after a process's death in between they may be
  *            zero without the rest of the punch: a stated limit)
  *
- * The plan is made before the transaction and checked in it (`stillHolds`): claims and layout may have moved on.
+ * The plan is made before the transaction and checked in it (`stillHolds`): claims and layout may have moved on. Where an
+ * edge is copied or zeroed, the file must not have changed at all: another change may have let go of the block since, and
+ * then it is another file's by now (zero), or came back with other content (replace). Every change of a layout raises the
+ * change count.
  *
  * Durability. The fresh block is flushed before the commit, which may reach the disk at any time after it: else a power
  * failure could leave the file with a block whose synced live part was never written (promise 5).
  */
 import type { Device } from '../device/device.ts'
-import type { BusyExtent, Layout, Metadata } from '../metadata/metadata.ts'
+import type { BusyExtent, Inode, Layout, Metadata } from '../metadata/metadata.ts'
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import { releaseClaim } from './claims.ts'
 import { RecordFlag, RecordKind } from './format.ts'
 import type { DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
@@ -45,7 +49,7 @@ export interface EdgePlan {
   readonly remove: readonly FileRange[]
   readonly replace: readonly Edge[]
   /** Whether, inside the transaction, every edge still asks for the treatment planned and is still where it was. */
-  stillHolds(removed: readonly Extent[]): boolean
+  stillHolds(removed: readonly Extent[], inode: Inode): boolean
   zeroInPlace(): void
 }
 
@@ -66,7 +70,8 @@ export function planEdges(work: EdgesOf, layout: Layout, cut: Cut): EdgePlan {
   return {
     remove: ranges.sort((a, b) => a.start - b.start),
     replace,
-    stillHolds: (removed) =>
+    stillHolds: (removed, inode) =>
+      (treatments.every((treatment) => treatment === 'keep') || inode.changeCount === layout.inode.changeCount) &&
       edges.every((edge, i) => treatmentOf(work, edge, cut.shortens) === treatments[i]) &&
       replace.every((edge) => isAt(removed, edge)),
     zeroInPlace: () => {
@@ -145,7 +150,8 @@ export class EdgeCopies {
     if (edges.length === 0) return new EdgeCopies([], () => {})
     let record: number | undefined
     const release = (): void => {
-      if (record !== undefined) table.own.release(record)
+      // Rings: by now the blocks may be the file's, and another change waits for this claim.
+      if (record !== undefined) releaseClaim(table, record, ino)
       record = undefined
     }
     const claimAndAllocate = (runs: readonly Run[]): void => {

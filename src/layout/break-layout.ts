@@ -74,20 +74,33 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
   const { ino, end } = request
   const firstBlock = request.start === 'past end' ? 0 : Math.floor(request.start / BLOCK_SIZE)
   const reach = end === MAX_FILE_SIZE ? end : Math.ceil(end / BLOCK_SIZE) * BLOCK_SIZE
-  return withBreak(door, request, firstBlock * BLOCK_SIZE, reach, async (broken) => {
+  const { table } = door
+  const bucket = bucketOf(ino)
+  return withBreak(door, request, firstStateOf(request), firstBlock * BLOCK_SIZE, reach, async (broken) => {
     for (;;) {
+      const generation = table.generation(bucket)
       const layout = await door.metadata.layout(ino)
       if (layout === undefined || (request.onlyIfOrphan === true && layout.inode.nlink > 0)) return undefined
       const cut = { start: startOf(request, layout), end, shortens: request.size !== undefined }
       const targets = deviceBytesOf(layout.extents, cut.start, cut.end)
-      const settleBy = await untilPolicyAllows(door, request, broken, targets)
-      const attempt = await attemptCut(door, request, cut, layout, settleBy)
+      const settleBy = await untilPolicyAllows(door, request, broken, targets, generation)
+      if (settleBy === 'moved') continue
+      let attempt: LayoutChangeResult | 'again'
+      try {
+        attempt = await attemptCut(door, request, cut, layout, settleBy)
+      } catch (error) {
+        // The store may have committed before it failed. Advanced for nothing, a generation costs a look at the layout.
+        table.advanceGeneration(bucket)
+        throw error
+      }
       if (attempt === 'again') continue
-      if (attempt.committed) door.table.advanceGeneration(bucketOf(ino))
+      if (attempt.committed) table.advanceGeneration(bucket)
       return attempt
     }
   })
 }
+
+const firstStateOf = ({ busy }: Pick<CutRequest, 'busy'>): number => (busy === 'wait' ? BreakState.waiting : BreakState.committing)
 
 const startOf = ({ start }: CutRequest, { inode }: Layout): number =>
   start === 'past end' ? Math.ceil(inode.size / BLOCK_SIZE) * BLOCK_SIZE : start
@@ -103,11 +116,13 @@ export async function whileIdle<T>(
 ): Promise<T> {
   if (request.busy === 'sequester') return action()
   const { ino } = request
-  return withBreak(door, request, 0, MAX_FILE_SIZE, async (broken) => {
-    const layout = await door.metadata.layout(ino)
-    const targets = deviceBytesOf(layout?.extents ?? [])
-    await untilPolicyAllows(door, request, broken, targets)
-    return action()
+  return withBreak(door, request, firstStateOf(request), 0, MAX_FILE_SIZE, async (broken) => {
+    for (;;) {
+      const generation = door.table.generation(bucketOf(ino))
+      const layout = await door.metadata.layout(ino)
+      const targets = deviceBytesOf(layout?.extents ?? [])
+      if ((await untilPolicyAllows(door, request, broken, targets, generation)) !== 'moved') return action()
+    }
   })
 }
 
@@ -117,8 +132,7 @@ export async function flushDma(
   request: Pick<CutRequest, 'ino' | 'limits' | 'syscall' | 'path'> & { readonly start: number; readonly end: number },
 ): Promise<void> {
   const { ino, start, end, limits } = request
-  await withBreak(door, { ...request, busy: 'wait' }, start, end, async (broken) => {
-    broken.set(BreakState.watching)
+  await withBreak(door, request, BreakState.watching, start, end, async () => {
     const layout = await door.metadata.layout(ino)
     const targets = deviceBytesOf(layout?.extents ?? [], start, end)
     const left = (): ClaimView[] => pinsOfRange(door.table, ino, start, end, targets)
@@ -157,13 +171,13 @@ interface OwnBreak {
 /** Publishes a break over bytes [start, end) for as long as `action` runs. Queues when this participant has too many. */
 async function withBreak<T>(
   door: Door,
-  request: Pick<CutRequest, 'ino' | 'busy' | 'limits' | 'syscall' | 'path'>,
+  request: Pick<CutRequest, 'ino' | 'limits' | 'syscall' | 'path'>,
+  state: number,
   start: number,
   end: number,
   action: (broken: OwnBreak) => Promise<T>,
 ): Promise<T> {
   const { table } = door
-  const state = request.busy === 'wait' ? BreakState.waiting : BreakState.committing
   const publish = (): number | undefined => table.publishBreak(request.ino, start, end, state)
   const index =
     publish() ??
@@ -179,7 +193,8 @@ async function withBreak<T>(
 
 /**
  * Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing.
- * Returns until when copies are to be settled rather than counted as pins.
+ * Returns until when copies are to be settled rather than counted as pins; 'moved': another change was committed while we
+ * waited for pins, which may hold blocks that are not the file's any more, so look at the layout again.
  *
  * A copy that does not settle has a stopped owner. `fail` refuses, `sequester` takes it for a pin, `wait` waits for it as
  * well, up to its limits, letting the copies of others go on in between.
@@ -189,9 +204,11 @@ async function untilPolicyAllows(
   request: Pick<CutRequest, 'ino' | 'busy' | 'limits' | 'syscall' | 'path'>,
   broken: OwnBreak,
   targets: readonly DeviceBytes[],
-): Promise<number> {
+  generation: number,
+): Promise<number | 'moved'> {
   const { table, waiting } = door
   const { busy, limits } = request
+  const hasMoved = (): boolean => table.generation(bucketOf(request.ino)) !== generation
   const claims = (): ClaimView[] => overlappingClaims(table, targets)
   const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
   for (;;) {
@@ -199,10 +216,11 @@ async function untilPolicyAllows(
       broken.set(BreakState.waiting)
       // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
       await waiting.until(
-        () => (claims().every((claim) => claim.kind === 'copy') ? true : undefined),
+        () => (hasMoved() || claims().every((claim) => claim.kind === 'copy') ? true : undefined),
         limits,
         stillPinned,
       )
+      if (hasMoved()) return 'moved'
     }
     broken.set(BreakState.committing)
     const settleBy = Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)

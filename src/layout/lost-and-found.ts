@@ -7,6 +7,7 @@
  *   2. It goes when nobody holds its blocks and space is wanted, somebody reclaims it, or the pool is opened afresh;
  *      its blocks then take the way of all busy extents.
  */
+import { codeOf } from '../errors.ts'
 import type { LostAndFoundEntry, Metadata } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { Door } from './break-layout.ts'
@@ -37,8 +38,13 @@ export async function reclaimIdleLostFiles(door: Door): Promise<number> {
   let reclaimed = 0
   for (const entry of await (door.metadata satisfies Metadata).lostAndFound()) {
     if (heldBy(door, entry).length > 0) continue
-    await reclaimLostFile(door, entry, 'reclaim')
-    reclaimed++
+    try {
+      await reclaimLostFile(door, entry, 'reclaim')
+      reclaimed++
+    } catch (error) {
+      // Somebody has begun to read it since.
+      if (codeOf(error) !== 'EBUSY') throw error
+    }
   }
   return reclaimed
 }

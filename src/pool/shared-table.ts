@@ -3,7 +3,8 @@
  *
  * Invariants
  *   1. All locks of a participant belong to one open file description, made by `open` below through node:fs: the kernel
- *      drops them when the process dies, and Node closes the descriptor when the worker thread ends.
+ *      drops them when the process dies, and Node closes the descriptor when the worker thread ends. Nothing is mapped
+ *      through it: a mapping keeps its description alive, and that of an ended thread stays until its process ends.
  *   2. A file is made longer, its space allocated, before a mapping of the new part is touched: no SIGBUS.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
@@ -44,7 +45,7 @@ export class SharedTable implements TableMemory {
     this.#fd = openSync(directory.table, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
     try {
       requireLocks(this.#fd, directory)
-      this.table = this.#map(this.#fd, 0, TABLE_WORDS * WORD_BYTES)
+      this.table = this.#mapFile(directory.table, 0, TABLE_WORDS * WORD_BYTES)
     } catch (error) {
       closeSync(this.#fd)
       throw error
@@ -95,11 +96,10 @@ export class SharedTable implements TableMemory {
   }
 
   #map(fd: number, offset: number, length: number): Words {
-    if (fstatSync(fd).size < offset + length) {
-      // Longer first: space beyond the end would go again at once.
-      ftruncateSync(fd, offset + length)
-      allocateSpace(fd, offset, length)
-    }
+    // Longer first: space beyond the end would go again at once. Allocated even when it is long enough: who made it longer
+    // may have found no space, or died, before that.
+    if (fstatSync(fd).size < offset + length) ftruncateSync(fd, offset + length)
+    allocateSpace(fd, offset, length)
     const mapping = mapShared(fd, offset, length)
     this.#mappings.push(mapping)
     const view = mapping.view(0, length)

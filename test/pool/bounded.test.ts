@@ -27,7 +27,7 @@ const LOCKED: Record<string, Wait> = {
   'rename to a new name': (pool, options) => pool.rename('/other', '/new', options),
   'an append': async (pool, options) => {
     await using file = await pool.open('/file', 'a')
-    await file.write('more', options as object)
+    await file.write('more', options)
   },
   'a write pin over a hole': async (pool, options) => {
     await using file = await pool.open('/sparse', 'r+')
@@ -174,10 +174,10 @@ describe('promise 4: bounded', async () => {
     const elsewhere = await openedAgain(t, pool)
     const stopped = await startProcess(t, pool)
     void stopped.run(async (here) => {
-      const { pool, inside } = here
-      const { ino } = await pool.open('/file', 'r')
-      const open = pool.fileSystem.openInodes.get(ino as never)!
-      inside.withCopyClaim(pool.fileSystem, open, 0, 4096, 0, true, () => here.hang())
+      const fs = here.pool.fileSystem
+      const { ino } = await here.pool.open('/file', 'r')
+      const open = fs.openInodes.get(ino as never)!
+      here.inside.withCopyClaim(fs, open, 0, 4096, 0, true, () => here.hang())
     })
     await stopped.hung()
     const named = (code: string) => (error: Failure) => {

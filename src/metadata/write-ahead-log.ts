@@ -83,7 +83,8 @@ export class WriteAheadLog {
   /** Moves the log into meta.db as far as readers allow. Does not wait for anybody. */
   checkpoint(): void {
     const [, frames] = framesOf(this.#prepared('PASSIVE'))
-    // A reader that is always there keeps the log from starting anew; try when there happens to be none.
+    // Others who commit during a passive one keep the log from ever being done, and only a log that is done starts anew.
+    // RESTART keeps writers out for that time; it does not wait for them either.
     if (frames > HUGE_FRAMES) framesOf(this.#prepared('RESTART'))
     this.#looks = 0
     this.#look()

@@ -140,6 +140,26 @@ export function layoutConformance(name: string, make: MakeMetadata): void {
       )
     })
 
+    test('a file goes on right behind its last block even where a smaller hole would do', async (t) => {
+      const { metadata } = await made(t, make, 32)
+      const hole = await fileOf(metadata, 'hole', 2)
+      const grows = await fileOf(metadata, 'grows', 3)
+      await metadata.changeLayout({ ino: hole, remove: [range(0, 2)], nowNs: LATER }, everythingBusy)
+      await releaseAll(metadata)
+      const { extents } = await metadata.allocate({ ino: grows, range: range(3, 5) }, nothing)
+      assert.deepEqual(flat(extents), [[0, 2, 5]])
+    })
+
+    test('blocks allocated in a file of /lost+found count as sequestered', async (t) => {
+      const { metadata } = await made(t, make)
+      const file = await fileOf(metadata, 'a', 2)
+      const cut = { ino: file, remove: [range(0, 2)], size: 0, nowNs: LATER }
+      const { lostAndFound } = await metadata.changeLayout(cut, everythingSequestered)
+      await metadata.allocate({ ino: lostAndFound[0].ino, range: range(0, 5) }, nothing)
+      await metadata.allocate({ ino: file, range: range(0, 1) }, nothing)
+      assert.equal((await metadata.space()).sequestered, 5)
+    })
+
     test('extend shows the layout as it is and never makes a file smaller', async (t) => {
       const { metadata } = await made(t, make)
       const file = await fileOf(metadata, 'a', 2)

@@ -1,5 +1,7 @@
 /** How the SQLite store waits for its lock, and what it does after a failed sync. */
 import assert from 'node:assert/strict'
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +15,7 @@ import { ROOT_INODE } from '../../src/metadata/metadata.ts'
 import type { Metadata, Patience } from '../../src/metadata/metadata.ts'
 import { createSqliteMetadata, openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
 import type { SqliteMetadataOptions } from '../../src/metadata/sqlite-metadata.ts'
-import { create, fileOf, NOW, properties, range } from './subject.ts'
+import { create, fileOf, NOW, properties, range, unexpected } from './subject.ts'
 
 /** A store, and somebody else in a transaction on it. */
 async function contended(t: TestContext, options: SqliteMetadataOptions = {}) {
@@ -91,6 +93,15 @@ test('a waiter goes ahead when the lock is free again, and the event loop runs m
   assert.ok(performance.now() - start < 100)
 })
 
+test('a callback runs only with the lock: nobody else grows the file meanwhile', async (t) => {
+  const { metadata, lock } = await contended(t, { busyTimeoutMs: 10 })
+  const ino = await fileOf(metadata, 'a', 2)
+  lock()
+  await assert.rejects(metadata.extend(ino, NOW, unexpected), { code: 'ETIMEDOUT' })
+  await assert.rejects(metadata.allocate({ ino, range: range(0, 9) }, unexpected), { code: 'ETIMEDOUT' })
+  await assert.rejects(metadata.changeLayout({ ino, remove: [], nowNs: NOW }, unexpected), { code: 'ETIMEDOUT' })
+})
+
 test('many waiters stop the event loop no longer than one', async (t) => {
   const { metadata, lock, unlock } = await contended(t)
   lock()
@@ -153,6 +164,22 @@ test('promise 5: after a failed sync everything is EIO until the store is opened
   const again = await openSqliteMetadata(path)
   assert.equal((await again.lookup(ROOT_INODE, 'a'))?.kind, 'file')
   await again.close()
+})
+
+test('promise 5: a sync is an fdatasync of the log, the first one syncs the directory too, and calls share one', async (t) => {
+  const { metadata, path } = await contended(t)
+  const handle = await open(path.replace('meta.db', 'other'), 'w')
+  const prototype = Object.getPrototypeOf(handle) as FileHandle
+  await handle.close()
+  const ofLog = t.mock.method(prototype, 'datasync')
+  const ofDirectory = t.mock.method(prototype, 'sync')
+  await create(metadata, 'a')
+  await metadata.sync()
+  assert.deepEqual([ofLog.mock.callCount(), ofDirectory.mock.callCount()], [1, 1])
+  await create(metadata, 'b')
+  await Promise.all(Array.from({ length: 9 }, () => metadata.sync()))
+  // The first of the nine, and one for those who came while it ran.
+  assert.deepEqual([ofLog.mock.callCount(), ofDirectory.mock.callCount()], [3, 1])
 })
 
 test('the log asks for a checkpoint above 8 MiB, and a checkpoint keeps it from growing', async (t) => {

@@ -24,7 +24,7 @@ interface Libc {
   msync(address: bigint, length: number, flags: number): number
   madvise(address: bigint, length: number, advice: number): number
   fallocate(fd: number, mode: number, offset: number, length: number): number
-  fcntl(fd: number, command: number, argument: Uint8Array): number
+  fcntl(fd: number, command: number, argument: Uint8Array | null): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
   mkfifo(path: string, mode: number): number

@@ -3,7 +3,7 @@
  *
  * Reads and writes of this class copy; `pin` gives the blocks themselves.
  */
-import { checkBytes, checkChoice, outOfRange, systemError, wrongType } from '../errors.ts'
+import { checkBytes, checkChoice, codeOf, outOfRange, systemError, wrongType } from '../errors.ts'
 import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
 import type { BusyOptions, FileSystem, WaitOptions } from '../files/file-system.ts'
 import { BUSY_POLICIES, busyPolicyOf, DAX_MODES, limitsOf, withSpace } from '../files/file-system.ts'
@@ -121,8 +121,18 @@ export class File implements AsyncDisposable {
       const offset = start + sent
       const length = Math.min(WINDOW_BYTES - (offset % WINDOW_BYTES), Math.min(end, this.#open.size) - offset)
       if (length <= 0) return sent
-      using window = await this.pin({ ...options, offset, length, mode: 'read' })
-      sent += await window.writeTo(target, options.signal === undefined ? {} : { signal: options.signal })
+      using window = await this.#pinUnlessShorter({ ...options, offset, length, mode: 'read' })
+      if (window !== undefined) sent += await window.writeTo(target, { signal: options.signal })
+    }
+  }
+
+  /** Undefined: the file has got shorter since its size was looked at. */
+  async #pinUnlessShorter(options: PinOptions): Promise<Pin | undefined> {
+    try {
+      return await this.pin(options)
+    } catch (error) {
+      if (codeOf(error) === 'ERANGE') return undefined
+      throw error
     }
   }
 

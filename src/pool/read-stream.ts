@@ -1,0 +1,73 @@
+/**
+ * Reading from streams into pins: what a stream has buffered is copied into the blocks; a plain socket or pipe is then
+ * read straight into them (read-socket.ts). No more is taken than the pin holds; the rest stays in the stream.
+ *
+ * Nobody else may read the stream meanwhile. A stream that gives strings or objects is refused.
+ */
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { wrongType } from '../errors.ts'
+import { descriptorOf, readFromSocket } from './read-socket.ts'
+import { Remainder } from './remainder.ts'
+import { closedEarly } from './stream-errors.ts'
+import { Turns } from './turns.ts'
+
+const turns = new Turns()
+
+/** Fills the views until they are full or the source ends; returns how many bytes. */
+export function readFromStream(
+  source: Readable,
+  views: readonly Uint8Array[],
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (source.readableObjectMode || source.readableEncoding !== null) {
+    throw wrongType('source', 'a stream of bytes, without objectMode and without setEncoding()', source)
+  }
+  return turns.take(source, signal, async () => {
+    const rest = new Remainder(views)
+    while (rest.left > 0 && !source.readableEnded) {
+      signal?.throwIfAborted()
+      takeBuffered(source, rest)
+      if (rest.left === 0) break
+      const fd = descriptorOf(source)
+      if (fd === undefined) {
+        await untilReadable(source, signal)
+      } else {
+        await readFromSocket(source as Socket, fd, rest, signal)
+        break
+      }
+    }
+    return rest.done
+  })
+}
+
+function takeBuffered(source: Readable, rest: Remainder): void {
+  while (rest.left > 0 && source.readableLength > 0) {
+    const chunk: unknown = source.read(Math.min(rest.left, source.readableLength))
+    if (!(chunk instanceof Uint8Array)) return
+    rest.fill(chunk)
+  }
+}
+
+/** Resolves when there is something to take, or the end has come. */
+async function untilReadable(source: Readable, signal: AbortSignal | undefined): Promise<void> {
+  if (source.destroyed) throw closedEarly(source)
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onReadable = (): void => resolve()
+  const onClose = (): void => (source.readableEnded ? resolve() : reject(closedEarly(source)))
+  const onAbort = (): void => reject(signal?.reason)
+  source.on('error', reject)
+  source.on('readable', onReadable)
+  source.on('end', onReadable)
+  source.on('close', onClose)
+  signal?.addEventListener('abort', onAbort)
+  try {
+    await promise
+  } finally {
+    source.off('readable', onReadable)
+    source.off('end', onReadable)
+    source.off('close', onClose)
+    signal?.removeEventListener('abort', onAbort)
+    source.off('error', reject)
+  }
+}

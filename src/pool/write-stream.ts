@@ -1,0 +1,159 @@
+/**
+ * Writing pins to streams: straight from the blocks where the stream ends in a socket or pipe of libuv, else by copy.
+ *
+ * Straight. `write(view)` of a plain socket makes libuv call write(2) with the blocks' own address, now or when the
+ * peer has made room; the kernel copies or sends within that call. Nothing refers to the blocks after the callback.
+ *   - An abort cannot take a queued write back. While bytes are queued the target is destroyed, as fetch does it: closing
+ *     the handle is what takes the pointers away from libuv. With nothing queued the target is left alone.
+ *   - An HTTP message can be closed without calling back. Its connection is destroyed then, if it is not yet.
+ *   - An HTTP message that has no connection yet keeps what it gets, and sends it even after it was destroyed
+ *     (a response that is queued behind another one). It gets copies until it has one.
+ *
+ * By copy. A stream in JavaScript keeps references for as long as it likes, and a view detached by a release would arrive
+ * empty. It gets copies, one at a time; an abort leaves the target as it is, with whole pieces in it.
+ */
+import type { EventEmitter } from 'node:events'
+import { OutgoingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { Remainder } from './remainder.ts'
+import { closedEarly, hear, unhear } from './stream-errors.ts'
+import { Turns } from './turns.ts'
+
+/** What is needed of a stream; `Writable`, `OutgoingMessage` and the like. */
+export interface ByteSink extends EventEmitter {
+  readonly writableLength?: number
+  readonly errored?: Error | null
+  readonly destroyed?: boolean
+  write(bytes: Uint8Array, callback: (error?: Error | null) => void): boolean
+  cork?(): void
+  uncork?(): void
+  destroy?(error?: Error): unknown
+}
+
+/** Lengths are ints down there. */
+const DIRECT_BYTES = 1 << 30
+const COPY_BYTES = 256 << 10
+
+const turns = new Turns()
+
+/** Writes all of the views, behind what was written before. Returns how many bytes. */
+export function writeToStream(
+  target: ByteSink,
+  views: readonly Uint8Array[],
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  return turns.take(target, signal, async () => {
+    const rest = new Remainder(views)
+    while (rest.left > 0) {
+      signal?.throwIfAborted()
+      const connection = connectionOf(target)
+      if (connection === undefined) {
+        const piece = rest.next(COPY_BYTES)
+        await new Writing(target, undefined, signal).run([piece.slice()])
+        rest.advance(piece.length)
+      } else {
+        await new Writing(target, connection, signal).run(rest.list(rest.left).flatMap(inParts))
+        rest.advance(rest.left)
+      }
+    }
+    return rest.done
+  })
+}
+
+/** The socket or pipe that reads the blocks itself. Undefined: none, or none yet. */
+function connectionOf(target: ByteSink): Socket | undefined {
+  const connection: unknown = target instanceof OutgoingMessage ? target.socket : target
+  // TLS encrypts, which is a copy already.
+  return connection instanceof Socket && !(connection instanceof TLSSocket) ? connection : undefined
+}
+
+function inParts(view: Uint8Array): Uint8Array[] {
+  if (view.length <= DIRECT_BYTES) return [view]
+  const parts: Uint8Array[] = []
+  for (let at = 0; at < view.length; at += DIRECT_BYTES) parts.push(view.subarray(at, at + DIRECT_BYTES))
+  return parts
+}
+
+/** Pieces on their way into a target. With a connection they are blocks of a pin, else copies. */
+class Writing {
+  readonly #target: ByteSink
+  readonly #connection: Socket | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #settled = Promise.withResolvers<void>()
+  #waiting = 0
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(target: ByteSink, connection: Socket | undefined, signal: AbortSignal | undefined) {
+    this.#target = target
+    this.#connection = connection
+    this.#signal = signal
+  }
+
+  /** Hands all pieces over at once, in order. Settles when each was called back, or none can be read any more. */
+  async run(pieces: readonly Uint8Array[]): Promise<void> {
+    hear(this.#target)
+    this.#target.on('close', this.#onClose)
+    this.#connection?.on('close', this.#onClose)
+    this.#signal?.addEventListener('abort', this.#onAbort)
+    this.#write(pieces)
+    try {
+      await this.#settled.promise
+    } finally {
+      this.#target.off('close', this.#onClose)
+      this.#connection?.off('close', this.#onClose)
+      this.#signal?.removeEventListener('abort', this.#onAbort)
+      // A target that failed may emit its error yet.
+      if (this.#failure === undefined || (this.#signal?.aborted === true && this.#target.destroyed !== true)) {
+        unhear(this.#target)
+      }
+    }
+  }
+
+  #write(pieces: readonly Uint8Array[]): void {
+    const target = this.#target
+    this.#waiting = pieces.length
+    if (pieces.length > 1) target.cork?.()
+    for (const [index, piece] of pieces.entries()) {
+      try {
+        target.write(piece, this.#onWritten)
+      } catch (error) {
+        // Such as a body longer than its Content-Length.
+        this.#fail(error)
+        this.#waiting -= pieces.length - index
+        break
+      }
+    }
+    if (pieces.length > 1) target.uncork?.()
+    if (this.#waiting === 0) this.#settle()
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error !== undefined && error !== null) this.#fail(error)
+    // Some versions of Node.js call back without an error what destroy() cancelled.
+    else if (this.#connection?.destroyed === true) this.#fail(closedEarly(this.#connection))
+    this.#waiting--
+    if (this.#waiting === 0) this.#settle()
+  }
+
+  readonly #onClose = (): void => {
+    this.#connection?.destroy()
+    this.#fail(closedEarly(this.#target))
+    this.#settle()
+  }
+
+  readonly #onAbort = (): void => {
+    this.#fail(this.#signal?.reason)
+    if (this.#connection === undefined) this.#settle()
+    else if (this.#target.writableLength !== 0) this.#target.destroy?.()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  #settle(): void {
+    if (this.#failure === undefined) this.#settled.resolve()
+    else this.#settled.reject(this.#failure.error)
+  }
+}

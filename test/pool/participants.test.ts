@@ -217,7 +217,10 @@ describe('participants', async () => {
     await using file = await pool.open('/file', 'r')
     using a = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
     using b = await file.pin({ offset: BLOCK, length: BLOCK, mode: 'read' })
-    assert.deepEqual((await pool.pins()).map((pin) => (pin.offset ?? -1) / BLOCK).toSorted((x, y) => x - y), [0, 1])
+    assert.deepEqual(
+      (await pool.pins()).map((pin) => (pin.offset ?? -1) / BLOCK).toSorted((x, y) => x - y),
+      [0, 1],
+    )
     assert.equal(a.buffer.length + b.buffer.length, 2 * BLOCK)
     await checkSound(pool)
   })

@@ -15,6 +15,8 @@ export interface FileSystem extends Door {
   readonly runViews: RunViews
   /** Turns busy extents and idle lost files into free space; whether there was any. */
   makeSpace(): Promise<boolean>
+  /** The same for what frees space itself: when nothing else is left, the host's reserve is given back. */
+  makeSpaceToFree(): Promise<boolean>
   /** Says that extents became busy: a reclaim pass follows soon. */
   freed(): void
 }
@@ -87,6 +89,7 @@ export async function withSpace<T>(
   syscall: string,
   path: string | undefined,
   allocate: () => Promise<T>,
+  makeSpace = (): Promise<boolean> => fs.makeSpace(),
 ): Promise<T> {
   let cause: unknown
   for (let tries = 0; tries < SPACE_TRIES; tries++) {
@@ -96,7 +99,7 @@ export async function withSpace<T>(
       if (codeOf(error) !== 'ENOSPC') throw error
       cause = error
     }
-    if (!(await fs.makeSpace())) break
+    if (!(await makeSpace())) break
   }
   const holders = listHolders(fs.table, fs.witness)
   const held = holders.length === 0 ? '' : `; pins hold space back (${describeHolders(holders)})`

@@ -274,8 +274,9 @@ export class File implements AsyncDisposable {
     syscall: string,
   ): Promise<void> {
     const request = { ino: this.#open.ino, ...cut, busy, limits, syscall, path: this.path }
-    // An edge inside of a block may need a fresh block, and the reserve be in busy extents: freeing must not fail for that.
-    const result = await withSpace(this.#fs, syscall, this.path, () => breakLayout(this.#fs, request))
+    // An edge inside of a block may need a fresh block, and the pool or its host be full: freeing must not fail for that.
+    const breaking = (): ReturnType<typeof breakLayout> => breakLayout(this.#fs, request)
+    const result = await withSpace(this.#fs, syscall, this.path, breaking, () => this.#fs.makeSpaceToFree())
     if (result?.layout !== undefined) {
       this.#open.inode = result.layout.inode
       this.#open.size = result.layout.inode.size

@@ -80,7 +80,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     reserve.take()
 
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
-    pool = new Pool({ path, table, metadata, device, witness, space, ends, isDebug: options.debug === true })
+    pool = new Pool({ path, table, metadata, device, witness, space, reserve, ends, isDebug: options.debug === true })
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
     await removeOrphans(pool.fileSystem)

@@ -23,6 +23,7 @@ import { BLOCK_SIZE } from '../units.ts'
 import type { PolicyChange, RangeOptions } from './file.ts'
 import { File } from './file.ts'
 import type { FreeSpaceMaker } from './free-space-maker.ts'
+import type { HostReserve } from './host-reserve.ts'
 import { LostAndFound } from './lost-and-found.ts'
 import { parseFlags } from './open-flags.ts'
 import { OwnPins } from './own-pins.ts'
@@ -39,6 +40,7 @@ export interface PoolParts {
   readonly device: Device
   readonly witness: Witness
   readonly space: FreeSpaceMaker
+  readonly reserve: HostReserve
   /** What has to be ended at close, in reverse order. */
   readonly ends: readonly (() => unknown)[]
   readonly isDebug: boolean
@@ -97,6 +99,7 @@ export class Pool implements AsyncDisposable {
       openInodes: new OpenInodes(),
       runViews,
       makeSpace: () => space.make(fs, () => removeOrphans(fs)),
+      makeSpaceToFree: async () => (await fs.makeSpace()) || parts.reserve.giveBack(),
       freed: () => space.soon(),
     }
     this.fileSystem = fs

@@ -1,5 +1,6 @@
 /** What a participant of a test runs: see participant.ts, which starts it. */
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { parentPort } from 'node:worker_threads'
 import { breakLayout } from '../../src/layout/break-layout.ts'
 import { withCopyClaim } from '../../src/files/data.ts'
@@ -76,4 +77,6 @@ async function obey({ id, source, args }: Order): Promise<void> {
   }
 }
 
+// Whoever is killed does not write it at its end.
+flushCompileCache()
 ;(parentPort ?? process).on('message', (order: Order) => void obey(order))

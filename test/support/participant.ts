@@ -9,9 +9,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Pool } from '../../src/index.ts'
 import type { Answer, Here } from './participant-main.ts'
+
+/** Processes start three times as fast when the types are stripped from the sources once. */
+const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
 
 const MAIN = new URL('participant-main.ts', import.meta.url)
 
@@ -88,6 +92,7 @@ export class Participant {
 export async function startProcess(t: Pick<TestContext, 'after'>, pool?: Pool): Promise<Participant> {
   const child = fork(MAIN, {
     execArgv: [],
+    env: { ...process.env, NODE_COMPILE_CACHE },
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   })

@@ -136,6 +136,35 @@ describe('promise 4: bounded', async () => {
     assert.equal((await file.stat()).size, 100)
   })
 
+  test('a change is woken by the release in another process, and a queued pin by the end of the change, not by a clock', async (t) => {
+    const pool = await temporaryPool(t)
+    await other.attach(pool)
+    await using file = await pool.open('/file', 'w+')
+    const times: number[] = []
+    for (let round = 0; round < 7; round++) {
+      await file.write(content, { position: 0 })
+      await other.run(async (here) => {
+        await using theirs = await here.pool.open('/file', 'r')
+        here.kept.pin = await theirs.pin({ offset: 0, length: 4096, mode: 'read' })
+      })
+      const change = file.punchHole(0, BLOCK, { busy: 'wait' })
+      await untilWaiting(pool)
+      const queued = other.run(async (here) => {
+        await using theirs = await here.pool.open('/file', 'r')
+        const next = theirs.pin({ offset: 0, length: 4096, mode: 'read' })
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        const start = performance.now()
+        here.kept.pin.release()
+        ;(await next).release()
+        return performance.now() - start
+      })
+      await change
+      times.push(await queued)
+    }
+    const median = times.sort((a, b) => a - b)[3] ?? NaN
+    assert.ok(median < 60, `there and back in ${median} ms; the clock ticks each 250 ms`)
+  })
+
   test('whoever waits for the metadata waits no longer than its timeout or its signal, and names who is in a transaction', async (t) => {
     const pool = await temporaryPool(t)
     await filesOf(pool)

@@ -208,7 +208,7 @@ const commands: fc.Arbitrary<Command>[] = [
         const known = model.names.get(path)!
         await using file = await pools[by].open(path, 'r+')
         const pinning = file.pin({ offset: at, length: size, mode: isWrite ? 'write' : 'read' })
-        if (at + size > known.content.length) return  (await assert.rejects(pinning, { code: 'ERANGE' }))
+        if (at + size > known.content.length) return await assert.rejects(pinning, { code: 'ERANGE' })
         const pin = await pinning
         const held: ModelPin = { pin, bytes: Buffer.from(known.content.subarray(at, at + size)), file: known }
         // A read pin of a hole is a view of zeros that nobody writes to afterwards.

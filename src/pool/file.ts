@@ -293,7 +293,6 @@ export class File implements AsyncDisposable {
     open.handles++
     const writeBack = (): void => {
       if (options.mode === 'write') writeBounceBack(this.#fs, open, options.offset, copy, this.path)
-      if (options.revocable !== false) copy.buffer.transfer(0)
       void this.#fs.openInodes.close(this.#fs, open)
     }
     const bounce = { record: this.#owner.nextBounceKey(), buffers: [copy], views: [] }

@@ -45,6 +45,7 @@ export class Pin implements Disposable {
   /** In the own slot; below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
   readonly #record: number
   readonly #views: readonly RunView[]
+  readonly #isRevocable: boolean
   readonly #writeBack: WriteBack | undefined
   #references = 1
 
@@ -58,6 +59,7 @@ export class Pin implements Disposable {
     this.#file = file
     this.#record = record
     this.#views = views
+    this.#isRevocable = range.revocable !== false
     this.#writeBack = writeBack
     owner.add(this, record)
   }
@@ -140,6 +142,7 @@ export class Pin implements Disposable {
     this.#writeBack?.()
     this.#references = 0
     for (const view of this.#views) this.#owner.revoke(view)
+    if (this.#isRevocable) for (const buffer of this.buffers) detachOwn(buffer)
     this.buffers = NO_BUFFERS
     this.#owner.release(this.#record, this.#file.ino)
   }
@@ -148,4 +151,9 @@ export class Pin implements Disposable {
     if (this.#references > 0) return
     throw systemError('ESTALE', 'the pin was released', { syscall, path: this.#file.path })
   }
+}
+
+/** What is left when the runs are revoked is memory of the pin alone: zeros of a hole, a bounce buffer. */
+function detachOwn(buffer: Uint8Array): void {
+  if (buffer.length > 0) (buffer.buffer as ArrayBuffer).transfer(0)
 }

@@ -198,6 +198,8 @@ describe('participants', async () => {
     const pool = await temporaryPool(t)
     const stopped = await startProcess(t, pool)
     await pool.writeFile('/x', 'x')
+    await pool.writeFile('/pinned', content)
+    await using file = await pool.open('/pinned', 'r')
     const first = await pool.open('/file', 'wx')
     await first.write(content)
     await first.write(content)
@@ -214,7 +216,6 @@ describe('participants', async () => {
     await closing
     await alsoClosing
     // A record given back twice would be shared by the next two claims.
-    await using file = await pool.open('/file', 'r')
     using a = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
     using b = await file.pin({ offset: BLOCK, length: BLOCK, mode: 'read' })
     assert.deepEqual(

@@ -272,6 +272,57 @@ describe('promises', async () => {
     })
   })
 
+  describe('promise 8: no use after release (holes and copies)', () => {
+    test('the zeros of a hole and the copies of a pool without direct access have length 0 after release as well', async (t) => {
+      const pool = await temporaryPool(t)
+      await using file = await pool.open('/file', 'w+')
+      await file.truncate(3 * BLOCK)
+      await file.write(content.subarray(0, BLOCK), { position: BLOCK })
+      await file.configure({ dax: 'always' })
+      const pin = await file.pin({ offset: 0, length: 3 * BLOCK, mode: 'read' })
+      const hole = await file.pin({ offset: 0, length: 10, mode: 'read' })
+      const views = [...pin.buffers, ...hole.buffers]
+      assert.deepEqual(
+        views.map((view) => view.length),
+        [BLOCK, BLOCK, BLOCK, 10],
+      )
+      pin.release()
+      hole.release()
+      assert.deepEqual(
+        views.map((view) => view.length),
+        [0, 0, 0, 0],
+      )
+
+      await pool.configure('/file', { dax: 'never' })
+      await using again = await pool.open('/file', 'r+')
+      const copy = await again.pin({ offset: BLOCK, length: 10, mode: 'write' })
+      const view = copy.buffer
+      view.fill(0x77)
+      assert.equal((await pool.stats()).pins, 0, 'a copy pins nothing')
+      await pool.truncate('/file', BLOCK + 5, { busy: 'fail' })
+      copy.release()
+      assert.equal(view.length, 0)
+      const expected = Buffer.alloc(BLOCK + 5)
+      expected.fill(0x77, BLOCK)
+      assert.ok(expected.equals(await pool.readFile('/file')), 'written back as far as the file still goes')
+    })
+
+    test('closing a pool by force writes its copies back and lets go of everything', async (t) => {
+      const pool = await temporaryPool(t, { dax: 'never' })
+      const again = await openedAgain(t, pool)
+      await pool.writeFile('/file', content)
+      const file = await pool.open('/file', 'r+')
+      const pin = await file.pin({ offset: 0, length: 10, mode: 'write' })
+      pin.buffer.fill(0x55)
+      await pool.close({ force: true })
+      assert.equal((await again.stats()).participants, 1)
+      assert.ok((await again.readFile('/file')).subarray(0, 10).every((byte) => byte === 0x55))
+      // A rejection that nobody handles would end the process here.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await checkSound(again)
+    })
+  })
+
   describe('promise 9: all-or-nothing pins', () => {
     test('a pin over many runs that queues and is given up leaves nothing pinned, and one that is granted has every run', async (t) => {
       const pool = await temporaryPool(t)

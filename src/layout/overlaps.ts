@@ -82,7 +82,7 @@ export function claimsOf(table: PinTable, slot: number, targets?: readonly Devic
     const at = recordAt(record)
     let state = chunk.load(at)
     while (isClaim(state)) {
-      const isHit = targets === undefined || isAnyRun(table, slot, chunk, at, (start, end) => overlapsAny(start, end, targets))
+      const isHit = targets === undefined || isOverlapping(table, slot, chunk, at, targets)
       const claim = isHit ? viewOf(table, slot, record, state, chunk, at) : undefined
       const now = chunk.load(at)
       // Granting turns tentative into granted and nothing else: what was read stays true.
@@ -115,6 +115,17 @@ function overlapsAny(start: number, end: number, targets: readonly DeviceBytes[]
     else high = middle
   }
   return low < targets.length && targets[low].start < end
+}
+
+function isOverlapping(table: PinTable, slot: number, chunk: Words, at: number, targets: readonly DeviceBytes[]): boolean {
+  if (chunk.get(at + Record.runCount) !== 1) {
+    return isAnyRun(table, slot, chunk, at, (start, end) => overlapsAny(start, end, targets))
+  }
+  // Nearly all records have one run, and a scan may read thousands of them.
+  const edges = chunk.get(at + Record.edges)
+  const first = chunk.get(at + Record.firstRun) >>> 0
+  const count = chunk.get(at + Record.firstRun + 1) >>> 0
+  return overlapsAny(first * BLOCK_SIZE + (edges & 0xfff), (first + count) * BLOCK_SIZE - (edges >>> 12), targets)
 }
 
 /** Calls `test` with the device bytes of each run until it says true. */

@@ -10,7 +10,8 @@
  * Concurrency. `publish` ends with the sequentially consistent store of a tentative state; the caller then loads breaks
  * and generation (claims.ts). It pairs with the change's store of its break followed by its loads of filter and states
  * (overlaps.ts): of the two, at least one sees the other. Filter and record words are plain stores before that store;
- * a release never clears the filter (that would race with accesses to the block on weakly ordered machines), `tidy` does.
+ * marks are cleared by sequentially consistent stores after that of the free state: by a copy's release, for pins by `tidy`
+ * (the hot path leaves them).
  */
 import type { Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
@@ -20,11 +21,13 @@ import {
   FILTER_START,
   FILTER_WORDS,
   filterOf,
+  KIND_MASK,
   MORE_RUNS,
   MORE_RUNS_START,
   Record,
   RECORD_SHIFT,
   RECORD_WORDS,
+  RecordKind,
   RecordStatus,
   REGION_SHIFT,
   SEQUENCE_SHIFT,
@@ -143,22 +146,22 @@ export class OwnSlot {
   release(record: number): void {
     const chunk = this.#chunks[record >>> CHUNK_SHIFT]
     const at = (record & INDEX_MASK) << RECORD_SHIFT
+    const state = chunk.get(at)
     const runs = chunk.get(at + Record.runCount)
     const next = chunk.get(at + Record.next)
-    if (runs > 0) this.#unmark(chunk.get(at + Record.firstRun) >>> 0, chunk.get(at + Record.firstRun + 1) >>> 0)
-    chunk.store(at, chunk.get(at) & ~0xff)
+    const start = chunk.get(at + Record.firstRun) >>> 0
+    const count = chunk.get(at + Record.firstRun + 1) >>> 0
+    if (runs > 0) this.#unmark(start, count)
+    chunk.store(at, state & ~0xff)
+    // Who writes a file and truncates it would scan its own records for the mark of that write.
+    if (runs > 0 && (state & KIND_MASK) === RecordKind.copy) this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
     this.#give(record)
     if (next !== 0) this.#releaseMore(next, runs - 1)
   }
 
   /** Clears stale filter marks and lets go of free records at the end: what keeps scans short. Call it now and then. */
   tidy(): void {
-    for (let i = 0; i < FILTER_WORDS; i++) {
-      if (this.#marked[i] !== 0 && this.#uses[i] === 0) {
-        this.#marked[i] = 0
-        this.words.store(FILTER_START + i, 0)
-      }
-    }
+    this.#clearMarks(0, FILTER_WORDS - 1)
     this.#free.sort((a, b) => b - a)
     let top = 0
     while (top < this.#free.length && this.#free[top] === this.#count - 1 - top) top++
@@ -244,6 +247,16 @@ export class OwnSlot {
         this.#marked[i] = 1
         this.words.store(FILTER_START + i, 1)
       }
+    }
+  }
+
+  /** After the store of the free state, never before: a scan that finds no mark takes the blocks for unclaimed. */
+  #clearMarks(firstRegion: number, lastRegion: number): void {
+    for (let region = firstRegion; region <= lastRegion; region++) {
+      const i = region & (FILTER_WORDS - 1)
+      if (this.#marked[i] === 0 || this.#uses[i] > 0) continue
+      this.#marked[i] = 0
+      this.words.store(FILTER_START + i, 0)
     }
   }
 

@@ -199,7 +199,7 @@ describe('participants', async () => {
     const stopped = await startProcess(t, pool)
     await pool.writeFile('/x', 'x')
     await pool.writeFile('/pinned', content)
-    await using file = await pool.open('/pinned', 'r')
+    await using pinned = await pool.open('/pinned', 'r')
     const first = await pool.open('/file', 'wx')
     await first.write(content)
     await first.write(content)
@@ -216,8 +216,8 @@ describe('participants', async () => {
     await closing
     await alsoClosing
     // A record given back twice would be shared by the next two claims.
-    using a = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
-    using b = await file.pin({ offset: BLOCK, length: BLOCK, mode: 'read' })
+    using a = await pinned.pin({ offset: 0, length: BLOCK, mode: 'read' })
+    using b = await pinned.pin({ offset: BLOCK, length: BLOCK, mode: 'read' })
     assert.deepEqual(
       (await pool.pins()).map((pin) => (pin.offset ?? -1) / BLOCK).toSorted((x, y) => x - y),
       [0, 1],

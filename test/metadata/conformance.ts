@@ -4,6 +4,7 @@
  */
 import { namesConformance } from './conformance-names.ts'
 import { layoutConformance } from './conformance-layout.ts'
+import { removalConformance } from './conformance-removal.ts'
 import { spaceConformance } from './conformance-space.ts'
 import { modelConformance } from './model.ts'
 import type { MakeMetadata } from './subject.ts'
@@ -11,6 +12,7 @@ import type { MakeMetadata } from './subject.ts'
 export function metadataConformance(name: string, make: MakeMetadata): void {
   namesConformance(name, make)
   layoutConformance(name, make)
+  removalConformance(name, make)
   spaceConformance(name, make)
   modelConformance(name, make)
 }

@@ -81,16 +81,14 @@ test('promise 4: an abort ends the wait at once with its reason, and nothing was
 test('a waiter goes ahead when the lock is free again, and the event loop runs meanwhile', async (t) => {
   const { metadata, lock, unlock } = await contended(t)
   lock()
-  const created = create(metadata, 'a')
-  let ticks = 0
-  const timer = setInterval(() => ticks++, 1)
-  await pause(60)
-  assert.ok(ticks > 10, `${ticks} ticks`)
-  unlock()
   const start = performance.now()
-  await created
-  clearInterval(timer)
+  const created = create(metadata, 'a')
   assert.ok(performance.now() - start < 100)
+  for (let tick = 0; tick < 10; tick++) await pause(1)
+  unlock()
+  const freed = performance.now()
+  await created
+  assert.ok(performance.now() - freed < 1000)
 })
 
 test('a callback runs only with the lock: nobody else grows the file meanwhile', async (t) => {
@@ -106,11 +104,11 @@ test('many waiters stop the event loop no longer than one', async (t) => {
   const { metadata, lock, unlock } = await contended(t)
   lock()
   const start = performance.now()
-  const waiting = Array.from({ length: 200 }, (_, nth) => create(metadata, `f${nth}`))
-  assert.ok(performance.now() - start < 50)
+  const waiting = Array.from({ length: 1000 }, (_, nth) => create(metadata, `f${nth}`))
+  assert.ok(performance.now() - start < 200)
   unlock()
   await Promise.all(waiting)
-  assert.equal((await metadata.space()).files, 200)
+  assert.equal((await metadata.space()).files, 1000)
 })
 
 test('reading never waits for a writer', async (t) => {

@@ -1,0 +1,359 @@
+/**
+ * The pin protocol as actors for the explorer: the real code of claims, breaks, scans and reaping over a model of a file
+ * system that is a few words. A transaction is: begin (one at a time, lost at death), look, scan, commit in one step.
+ *
+ * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's.
+ */
+import { releaseClaim, tryClaim } from '../../src/layout/claims.ts'
+import {
+  Break,
+  BREAK_WORDS,
+  BREAKS_START,
+  bucketOf,
+  BreakState,
+  Record,
+  RECORD_WORDS,
+  RecordKind,
+  RecordStatus,
+  Slot,
+  STATUS_MASK,
+} from '../../src/layout/format.ts'
+import type { Claim } from '../../src/layout/own-slot.ts'
+import { overlappingClaims } from '../../src/layout/overlaps.ts'
+import type { ClaimView } from '../../src/layout/overlaps.ts'
+import { PinTable, resetTable } from '../../src/layout/pin-table.ts'
+import type { TableMemory } from '../../src/layout/surroundings.ts'
+import type { Words } from '../../src/layout/words.ts'
+import { BLOCK_SIZE } from '../../src/units.ts'
+import type { InodeNumber } from '../../src/units.ts'
+import type { ActorContext, ActorDefinition, Exploration, ModelMemory } from './explorer.ts'
+import { Broken, explore } from './explorer.ts'
+import { claimOf, run } from './world.ts'
+
+export const FILE = 5 as InodeNumber
+const BLOCKS = [1, 2]
+const OFFSETS = [0, 1]
+
+const SLOT_BASE = (slot: number): number => 1_000_000 * (slot + 1)
+const CHUNK_BASE = (slot: number, chunk: number): number => SLOT_BASE(slot) + 10_000 + chunk * 70_000
+const MODEL = 100_000_000
+/** Who is in a transaction: actor + 1. */
+const TRANSACTION = MODEL
+const lockOf = (slot: number): number => MODEL + 10 + slot
+const blockState = (block: number): number => MODEL + 20 + block
+/** Block at an offset of F, 0: a hole. */
+const mappedAt = (offset: number): number => MODEL + 30 + offset
+/** Masks of blocks, by actor: mapped where it wants them at an instant since its call; wanted; held by a granted pin. */
+const seenBy = (actor: number): number => MODEL + 40 + actor
+const wantedBy = (actor: number): number => MODEL + 50 + actor
+const heldBy = (actor: number): number => MODEL + 60 + actor
+
+const State = { free: 0, mapped: 1, busy: 2, lost: 3, other: 4 } as const
+
+const bit = (block: number): number => 1 << block
+const inMask = (mask: number): number[] => BLOCKS.filter((block) => (mask & bit(block)) !== 0)
+const bytesOfBlock = (block: number): { start: number; end: number }[] => [
+  { start: block * BLOCK_SIZE, end: (block + 1) * BLOCK_SIZE },
+]
+
+/** The real code, and where a test puts a fault into it. */
+export interface Protocol {
+  tryClaim: typeof tryClaim
+  /** What an actor's table is made with. */
+  Table: typeof PinTable
+  /** Which claims a change counts. */
+  counted: (claims: readonly ClaimView[], offset: number) => number
+  /** What a change does, in order. */
+  changeOrder: readonly ('publish' | 'scan' | 'commit' | 'advance' | 'take back')[]
+  /** Whether a reclaim scans for claims. */
+  scansBeforeReuse: boolean
+  /** After its release a pin is used again. */
+  resurrects: boolean
+}
+
+export const REAL: Protocol = {
+  tryClaim,
+  Table: PinTable,
+  counted: (claims) => claims.length,
+  changeOrder: ['publish', 'scan', 'commit', 'advance', 'take back'],
+  scansBeforeReuse: true,
+  resurrects: false,
+}
+
+/** A participant in the slot of its number. */
+function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
+  const memory: TableMemory = {
+    table: actor.words(0),
+    slot: (slot) => withoutRinging(actor.words(SLOT_BASE(slot))),
+    chunk: (slot, chunk) => actor.words(CHUNK_BASE(slot, chunk)),
+  }
+  const locks = actor.words(lockOf(0))
+  const liveness = {
+    isAlive: (slot: number) => locks.load(slot) !== 0,
+    tryOwn: (slot: number) => locks.compareExchange(slot, 0, actor.index + 1) === 0,
+    disown: (slot: number) => locks.store(slot, 0),
+  }
+  const bells = { ring: () => {}, onRing: () => {}, setWaiting: () => {} }
+  const clock = { nowMs: () => 0, coarseMs: () => 0, after: () => () => {} }
+  locks.store(actor.index, actor.index + 1)
+  return new Table({ memory, liveness, bells, clock }, actor.index, { pid: 0, threadId: 0, startTime: 0 })
+}
+
+/** Bells are of no interest for safety: they are rung already. */
+const withoutRinging = (words: Words): Words => ({
+  ...words,
+  compareExchange: (index, expected, replacement) =>
+    index === Slot.rung ? 1 : words.compareExchange(index, expected, replacement),
+})
+
+function noteMapped(memory: ModelMemory, actors: number, offsetsOf: (actor: number) => readonly number[]): void {
+  for (let actor = 0; actor < actors; actor++) {
+    let mask = memory.get(seenBy(actor))
+    for (const offset of offsetsOf(actor)) mask |= bit(memory.get(mappedAt(offset)))
+    memory.set(seenBy(actor), mask)
+  }
+}
+
+interface Role {
+  (protocol: Protocol, scene: Scene): (actor: ActorContext) => void
+}
+
+interface Scene {
+  /** Call it in a step that changes what is mapped. */
+  noteMapped(memory: ModelMemory): void
+}
+
+interface Pinner extends Role {
+  readonly offsets: readonly number[]
+  /** No record is used again under the eyes of a scanner. */
+  readonly usesRecordsOnce: boolean
+}
+
+/** Pins the blocks at some offsets, lets go, as often as asked. Retries what is stale or broken, as `pinRange` does. */
+export function pinner(offsets: readonly number[], { pins = 1, tries = 2, tidies = false } = {}): Pinner {
+  const role: Role = (protocol) => (actor) => {
+    const table = tableOf(actor, protocol.Table)
+    actor.start()
+    for (let pin = 0; pin < pins; pin++) {
+      actor.step('call', (memory) => {
+        memory.set(
+          seenBy(actor.index),
+          offsets.reduce((mask, offset) => mask | bit(memory.get(mappedAt(offset))), 0),
+        )
+        return 0
+      })
+      for (let attempt = 0; attempt < tries; attempt++) {
+        const generation = table.generation(bucketOf(FILE))
+        const mask = actor.step('resolve', (memory) => {
+          const blocks = offsets.map((offset) => memory.get(mappedAt(offset)))
+          const wanted = blocks.includes(0) ? 0 : blocks.reduce((all, block) => all | bit(block), 0)
+          memory.set(wantedBy(actor.index), wanted)
+          return wanted
+        })
+        if (mask === 0) return
+        // Two runs even where blocks touch: a record with a continuation.
+        const runs = inMask(mask).map((block) => run(block))
+        const claim: Claim = claimOf({
+          ino: FILE,
+          offset: offsets[0] * BLOCK_SIZE,
+          length: offsets.length * BLOCK_SIZE,
+        })
+        const record = protocol.tryClaim(table, claim, runs, generation)
+        if (typeof record === 'number') {
+          releaseClaim(table, record, FILE)
+          if (protocol.resurrects) {
+            const again = table.own.publish(claim, runs)
+            table.own.grant(again)
+          }
+          break
+        }
+        if (record === 'break')
+          for (const { slot } of table.breaks(FILE, 0, Infinity, BreakState.waiting)) table.reapIfDead(slot)
+      }
+      if (tidies) table.own.tidy()
+    }
+  }
+  return Object.assign(role, { offsets, usesRecordsOnce: pins * tries === 1 })
+}
+
+interface Breaker extends Role {
+  /** No break record is used again under the eyes of a pinner. */
+  readonly usesBreaksOnce: boolean
+}
+
+/** Takes the block at an offset out of F, sequestering it when it is held; then reclaims what it can. */
+export function breaker(offset: number, { collapses = false, reclaims = true } = {}): Breaker {
+  const role: Role = (protocol, scene) => (actor) => {
+    const table = tableOf(actor, protocol.Table)
+    actor.start()
+    cut(protocol, scene, actor, table, offset, collapses)
+    // Then what has moved there.
+    if (collapses) cut(protocol, scene, actor, table, offset, false)
+    if (reclaims) reclaim(protocol, actor, table)
+  }
+  return Object.assign(role, { usesBreaksOnce: !collapses })
+}
+
+function cut(
+  protocol: Protocol,
+  scene: Scene,
+  actor: ActorContext,
+  table: PinTable,
+  offset: number,
+  collapses: boolean,
+): void {
+  let index = -1
+  let block = 0
+  let isHeld = false
+  for (const step of protocol.changeOrder) {
+    if (step === 'publish') {
+      index = table.publishBreak(FILE, offset * BLOCK_SIZE, OFFSETS.length * BLOCK_SIZE, BreakState.committing) ?? -1
+    } else if (step === 'scan') {
+      actor.step(
+        'begin',
+        (memory) => {
+          memory.set(TRANSACTION, actor.index + 1)
+          return 0
+        },
+        (memory) => memory.get(TRANSACTION) === 0,
+      )
+      block = actor.step('look', (memory) => memory.get(mappedAt(offset)))
+      isHeld = block !== 0 && protocol.counted(overlappingClaims(table, bytesOfBlock(block)), offset) > 0
+    } else if (step === 'commit') {
+      actor.step('commit', (memory) => {
+        if (block !== 0) memory.set(blockState(block), isHeld ? State.lost : State.busy)
+        memory.set(mappedAt(offset), 0)
+        if (collapses) moveDown(memory)
+        memory.set(TRANSACTION, 0)
+        scene.noteMapped(memory)
+        return 0
+      })
+    } else if (step === 'advance') {
+      table.advanceGeneration(bucketOf(FILE))
+    } else {
+      table.takeBreakBack(index)
+    }
+  }
+}
+
+/** What collapse does to the rest of the file. */
+function moveDown(memory: ModelMemory): void {
+  memory.set(mappedAt(0), memory.get(mappedAt(1)))
+  memory.set(mappedAt(1), 0)
+}
+
+/** Makes idle busy blocks, and those of lost+found, another file's. */
+function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void {
+  for (const state of [State.busy, State.lost]) {
+    const mask = actor.step('look for blocks', (memory) =>
+      BLOCKS.reduce((all, block) => (memory.get(blockState(block)) === state ? all | bit(block) : all), 0),
+    )
+    for (const block of inMask(mask)) {
+      if (protocol.scansBeforeReuse && overlappingClaims(table, bytesOfBlock(block)).length > 0) continue
+      actor.step('reuse', (memory) => {
+        if (memory.get(blockState(block)) === state) memory.set(blockState(block), State.other)
+        return 0
+      })
+    }
+  }
+}
+
+/** Reaps the dead, then reclaims. */
+export const reaper: Role = (protocol) => (actor) => {
+  const table = tableOf(actor, protocol.Table)
+  actor.start()
+  table.reap()
+  reclaim(protocol, actor, table)
+}
+
+export interface Cast {
+  readonly role: Role
+  readonly isMortal?: boolean
+  /** With a fault. */
+  readonly protocol?: Partial<Protocol>
+}
+
+/** Tries every schedule of some actors. */
+export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Exploration {
+  const entries = Object.entries(casts)
+  const offsetsOf = (actor: number): readonly number[] => (entries[actor][1].role as Partial<Pinner>).offsets ?? []
+  const scene: Scene = { noteMapped: (memory) => noteMapped(memory, entries.length, offsetsOf) }
+  const actors = entries.map(([name, { role, isMortal = false, protocol }]): ActorDefinition => {
+    return { name, isMortal, run: role({ ...REAL, ...protocol }, scene) }
+  })
+  const hot = [TRANSACTION]
+  for (const block of BLOCKS) hot.push(blockState(block))
+  for (const offset of OFFSETS) hot.push(mappedAt(offset))
+  const stateWords = new Map<number, number>()
+  for (const actor of actors.keys()) {
+    hot.push(lockOf(actor), seenBy(actor), wantedBy(actor), heldBy(actor))
+    if (offsetsOf(actor).length === 0) continue
+    for (let record = 0; record < 4; record++) stateWords.set(CHUNK_BASE(actor, 0) + record * 16 + Record.state, actor)
+  }
+  hot.push(...stateWords.keys())
+  const usesRecordsOnce = entries.every(([, { role }]) => (role as Partial<Pinner>).usesRecordsOnce !== false)
+  const usesBreaksOnce = entries.every(
+    ([, { role, isMortal }]) => isMortal !== true && (role as Partial<Breaker>).usesBreaksOnce !== false,
+  )
+  const isPublishedOnce = (address: number): boolean => {
+    if (address >= MODEL) return false
+    const word = address % 1_000_000
+    if (word >= 10_000) return usesRecordsOnce && (word - 10_000) % RECORD_WORDS !== Record.state
+    return usesBreaksOnce && word >= BREAKS_START && (word - BREAKS_START) % BREAK_WORDS !== Break.state
+  }
+  return explore({
+    actors,
+    hot,
+    initial: initialWords(),
+    isQuiet: isPublishedOnce,
+    onDeath: (memory, actor) => {
+      memory.set(heldBy(actor), 0)
+      for (const slot of actors.keys()) if (memory.get(lockOf(slot)) === actor + 1) memory.set(lockOf(slot), 0)
+      if (memory.get(TRANSACTION) === actor + 1) memory.set(TRANSACTION, 0)
+    },
+    onOperation: (memory, actor, kind, address, value) => {
+      if (stateWords.get(address) !== actor || (kind !== 'store' && kind !== 'set')) return
+      const status = value & STATUS_MASK
+      if (status === RecordStatus.free && (value & 0xf0) === 0 && kind === 'store') memory.set(heldBy(actor), 0)
+      if (status !== RecordStatus.granted || (value & 0xf0) !== RecordKind.pin) return
+      const wanted = memory.get(wantedBy(actor))
+      if ((wanted & ~memory.get(seenBy(actor))) !== 0)
+        throw new Broken('promise 2: granted on a block that was not mapped since the call')
+      memory.set(heldBy(actor), wanted)
+    },
+    check: (memory) => {
+      for (const actor of actors.keys()) {
+        for (const block of inMask(memory.get(heldBy(actor)))) {
+          const state = memory.get(blockState(block))
+          if (state === State.other || state === State.free)
+            throw new Broken(`promise 1: block ${block} is pinned and another file has it`)
+          if (state === State.busy)
+            throw new Broken(`promise 2: a change took block ${block} and did not count its pin`)
+        }
+      }
+    },
+  })
+}
+
+/** A table that is a table, and a file with a block at each offset. */
+function initialWords(): Map<number, number> {
+  const words = new Map<number, number>()
+  const plain = (base: number): Words => ({
+    load: (index) => words.get(base + index) ?? 0,
+    store: (index, value) => void words.set(base + index, value),
+    add: () => 0,
+    compareExchange: () => 0,
+    get: (index) => words.get(base + index) ?? 0,
+    set: (index, value) => void words.set(base + index, value),
+  })
+  resetTable({
+    table: plain(0),
+    slot: (slot) => plain(SLOT_BASE(slot)),
+    chunk: (slot, chunk) => plain(CHUNK_BASE(slot, chunk)),
+  })
+  for (const [offset, block] of BLOCKS.entries()) {
+    words.set(mappedAt(offset), block)
+    words.set(blockState(block), State.mapped)
+  }
+  return words
+}

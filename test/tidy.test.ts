@@ -68,7 +68,7 @@ test('what is left to do stands in an issue, not in a comment', () => {
 })
 
 test('a file has a kebab-case name that says what is in it', () => {
-  const kebab = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)+$/
+  const kebab = /^(?:README\.md|[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)+)$/
   const empty = /(?:^|[-./])(?:utils?|helpers?|misc|common|managers?|base)(?:[-./]|$)/
   const named = files.filter((file) => /^(?:src|test|bench|examples|scripts|docs|web)\//.test(file))
   report([

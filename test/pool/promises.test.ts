@@ -63,6 +63,35 @@ describe('promises', async () => {
     })
   })
 
+  test('promise 2: a hole and an end that were cached here are not believed after another process filled them', async (t) => {
+    const pool = await temporaryPool(t)
+    await other.attach(pool)
+    await using file = await pool.open('/file', 'w+')
+    await file.truncate(8 * BLOCK)
+    file.pinSync({ offset: 0, length: 8 * BLOCK, mode: 'read' }).release()
+    await other.run(async (here) => {
+      // Left open: a close gives back what was allocated ahead, and that is a layout change.
+      here.kept.file = await here.pool.open('/file', 'r+')
+      await here.kept.file.write(here.data.stamped(6, 12), { position: 0 })
+    })
+    const expected = stamped(6, 12)
+    const pins = [
+      file.pinSync({ offset: 100, length: 5 * BLOCK, mode: 'read' }),
+      file.pinSync({ offset: 100, length: 5 * BLOCK, mode: 'read', revocable: false }),
+      await file.pin({ offset: 9 * BLOCK, length: 3 * BLOCK, mode: 'read' }),
+    ]
+    for (const pin of pins) {
+      assert.ok(
+        expected.subarray(pin.offset, pin.offset + pin.length).equals(Buffer.concat(pin.buffers)),
+        `${pin.offset}`,
+      )
+      pin.release()
+    }
+    const read = Buffer.alloc(12 * BLOCK)
+    await file.read(read, { position: 0 })
+    assert.ok(expected.equals(read))
+  })
+
   describe('promise 3: no starvation', () => {
     test('a change that waits gets through a storm of short pins by two processes, while pins elsewhere in the file and copies go on', async (t) => {
       const pool = await temporaryPool(t)

@@ -64,8 +64,9 @@ export function writeToStream(
 /** The socket or pipe that reads the blocks itself. Undefined: none, or none yet. */
 function connectionOf(target: ByteSink): Socket | undefined {
   const connection: unknown = target instanceof OutgoingMessage ? target.socket : target
-  // TLS encrypts, which is a copy already.
-  return connection instanceof Socket && !(connection instanceof TLSSocket) ? connection : undefined
+  if (!(connection instanceof Socket)) return undefined
+  // TLS encrypts, which is a copy already. Node's stdout and stderr ignore destroy(): nothing would take queued blocks back.
+  return connection instanceof TLSSocket || '_isStdio' in connection ? undefined : connection
 }
 
 function inParts(view: Uint8Array): Uint8Array[] {
@@ -129,7 +130,8 @@ class Writing {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    if (error !== undefined && error !== null) this.#fail(error)
+    // Why the stream was destroyed says more than that the write was cancelled by it.
+    if (error !== undefined && error !== null) this.#fail(this.#connection?.errored ?? this.#target.errored ?? error)
     // Some versions of Node.js call back without an error what destroy() cancelled.
     else if (this.#connection?.destroyed === true) this.#fail(closedEarly(this.#connection))
     this.#waiting--
@@ -138,8 +140,11 @@ class Writing {
 
   readonly #onClose = (): void => {
     this.#connection?.destroy()
-    this.#fail(closedEarly(this.#target))
-    this.#settle()
+    // Callbacks that come at all come in this turn of the event loop, and know better.
+    setImmediate(() => {
+      this.#fail(closedEarly(this.#target))
+      this.#settle()
+    })
   }
 
   readonly #onAbort = (): void => {

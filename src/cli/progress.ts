@@ -1,0 +1,65 @@
+/** Progress of a long copy: one line on a terminal's standard error, after a second, and what it came to at the end. */
+import { formatDuration } from './durations.ts'
+import { formatSize } from './sizes.ts'
+
+const FIRST_AFTER_MS = 1000
+const EVERY_MS = 200
+const CLEAR_LINE = '\r\u001B[K'
+
+export class Progress implements Disposable {
+  readonly #label: string
+  readonly #totalBytes: number | undefined
+  readonly #startedMs = performance.now()
+  readonly #timer: NodeJS.Timeout | undefined
+  #doneBytes = 0
+  #isShown = false
+
+  /** `totalBytes` undefined: nobody knows, as of standard input. */
+  constructor(label: string, totalBytes: number | undefined, isWanted: boolean) {
+    this.#label = label
+    this.#totalBytes = totalBytes
+    if (isWanted && process.stderr.isTTY) this.#timer = setInterval(() => this.#show(), EVERY_MS).unref()
+  }
+
+  get doneBytes(): number {
+    return this.#doneBytes
+  }
+
+  add(bytes: number): void {
+    this.#doneBytes += bytes
+  }
+
+  /** What it came to; only when there was something to see before. */
+  finish(): void {
+    const rate = formatSize((this.#doneBytes / Math.max(1, this.#elapsedMs)) * 1000)
+    if (!this.#isShown) return
+    const summary = `${formatSize(this.#doneBytes)} in ${formatDuration(this.#elapsedMs)}, ${rate}/s`
+    process.stderr.write(`${CLEAR_LINE}${this.#label}  ${summary}\n`)
+    this.#isShown = false
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    if (this.#isShown) process.stderr.write(CLEAR_LINE)
+  }
+
+  get #elapsedMs(): number {
+    return performance.now() - this.#startedMs
+  }
+
+  #show(): void {
+    if (this.#elapsedMs < FIRST_AFTER_MS) return
+    this.#isShown = true
+    const done = this.#doneBytes
+    const bytesPerMs = done / this.#elapsedMs
+    const parts = [this.#label, formatSize(done)]
+    const total = this.#totalBytes
+    if (total !== undefined && total > 0) {
+      parts[1] += ` of ${formatSize(total)}`
+      parts.push(`${Math.floor((done / total) * 100)}%`.padStart(4))
+    }
+    parts.push(`${formatSize(bytesPerMs * 1000)}/s`.padStart(7))
+    if (total !== undefined && bytesPerMs > 0) parts.push(`${formatDuration((total - done) / bytesPerMs)} left`)
+    process.stderr.write(CLEAR_LINE + parts.join('  ').slice(0, process.stderr.columns - 1))
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Errors on standard error: `holdfast: VERB: message`, and the holders; with --json one object in one line,
+ * `{"error":{"code","message","syscall","path","dest","holders"}}`. Our own mistakes come with their stack.
+ */
+import { codeOf } from '../errors.ts'
+import type { HoldfastError } from '../index.ts'
+import { describeHolders } from '../layout/holders.ts'
+import { holdersTable } from './holders.ts'
+import { toJson, write } from './output.ts'
+
+/** What was typed wrong: the exit code is that of usage, and help is pointed to. */
+export class UsageError extends Error {
+  readonly code = 'ERR_USAGE'
+}
+
+/** Whether the mistake is in what was typed: an API's TypeErrors and RangeErrors come from there, too. */
+export const isUsageError = (error: unknown): boolean =>
+  error instanceof UsageError || /^ERR_(?:OUT_OF_RANGE|INVALID_ARG)/.test(codeOf(error) ?? '')
+
+export async function reportError(verb: string, error: unknown, isJson: boolean): Promise<void> {
+  await write(process.stderr, isJson ? `${toJson({ error: describe(error) })}\n` : textOf(verb, error)).catch(
+    ignoreBrokenPipe,
+  )
+}
+
+function describe(error: unknown): object {
+  const { code, message, syscall, path, dest, holders } = error as Partial<HoldfastError>
+  return { code: code ?? 'ERR_INTERNAL', message: message ?? String(error), syscall, path, dest, holders }
+}
+
+function textOf(verb: string, error: unknown): string {
+  const name = verb === '' ? 'holdfast' : `holdfast: ${verb}`
+  if (!(error instanceof Error) || codeOf(error) === undefined || codeOf(error) === 'ERR_ASSERTION') {
+    return `${name}: a mistake in Holdfast itself; please report it with this text\n${stackOf(error)}\n`
+  }
+  const { holders = [] } = error as Partial<HoldfastError>
+  // The table below says it better; and a path or command may hold anything.
+  const message = error.message.replace(` (${describeHolders(holders)})`, '').replaceAll(/\p{Cc}/gu, '?')
+  const hint = isUsageError(error) ? `Try 'holdfast ${verb}${verb === '' ? '' : ' '}-h'.\n` : ''
+  const held = holders.length === 0 ? '' : `held by:\n${holdersTable(holders, process.stderr)}`
+  return `${name}: ${message}\n${hint}${held}`
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
+
+/** Nobody is left to tell. */
+const ignoreBrokenPipe = (error: unknown): void => {
+  if (codeOf(error) !== 'EPIPE') throw error
+}

@@ -6,7 +6,7 @@
  *   FileHandle, also O_DIRECT            the blocks             after the operation under way (16 MiB at most)
  *   socket, pipe, HTTP message on one    the blocks             writing: destroys it if bytes are queued; reading: at once
  *   HTTP message without connection yet  copies of 256 KiB      at once
- *   any other stream, also TLS           copies of 256 KiB      at once
+ *   any other stream, also TLS, stdout   copies of 256 KiB      at once
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { OutgoingMessage } from 'node:http'

@@ -49,6 +49,7 @@ export class SqliteConnection {
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4))
   #isActive = false
   #waiting = 0
+  #isClosed = false
   #failure: unknown
 
   constructor(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
@@ -123,7 +124,10 @@ export class SqliteConnection {
     }
   }
 
+  /** Ends the connection. Whoever waits for the lock gets EBADF, before this resolves. */
   async close(): Promise<void> {
+    this.#isClosed = true
+    while (this.#waiting > 0) await pause(1)
     await this.log.close()
     if (this.db.isOpen) this.db.close()
   }
@@ -230,6 +234,7 @@ export class SqliteConnection {
   }
 
   #refuseAfterFailure(syscall: string): void {
+    if (this.#isClosed) throw systemError('EBADF', 'the pool was closed meanwhile', { syscall, path: this.path })
     if (this.#failure === undefined) return
     throw systemError('EIO', 'an earlier sync of the metadata failed; close the pool and open it again', {
       syscall,

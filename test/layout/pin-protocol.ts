@@ -50,8 +50,9 @@ const heldBy = (actor: number): number => MODEL + 60 + actor
 
 const State = { free: 0, mapped: 1, busy: 2, lost: 3, other: 4 } as const
 
-const bit = (block: number): number => 1 << block
-const inMask = (mask: number): number[] => BLOCKS.filter((block) => (mask & bit(block)) !== 0)
+const maskOf = (blocks: readonly number[]): number =>
+  BLOCKS.reduce((mask, block) => mask + (blocks.includes(block) ? 1 << block : 0), 0)
+const inMask = (mask: number): number[] => BLOCKS.filter((block) => (mask & (1 << block)) !== 0)
 const bytesOfBlock = (block: number): { start: number; end: number }[] => [
   { start: block * BLOCK_SIZE, end: (block + 1) * BLOCK_SIZE },
 ]
@@ -108,9 +109,8 @@ const withoutRinging = (words: Words): Words => ({
 
 function noteMapped(memory: ModelMemory, actors: number, offsetsOf: (actor: number) => readonly number[]): void {
   for (let actor = 0; actor < actors; actor++) {
-    let mask = memory.get(seenBy(actor))
-    for (const offset of offsetsOf(actor)) mask |= bit(memory.get(mappedAt(offset)))
-    memory.set(seenBy(actor), mask)
+    const blocks = offsetsOf(actor).map((offset) => memory.get(mappedAt(offset)))
+    memory.set(seenBy(actor), maskOf([...inMask(memory.get(seenBy(actor))), ...blocks]))
   }
 }
 
@@ -136,17 +136,14 @@ export function pinner(offsets: readonly number[], { pins = 1, tries = 2, tidies
     actor.start()
     for (let pin = 0; pin < pins; pin++) {
       actor.step('call', (memory) => {
-        memory.set(
-          seenBy(actor.index),
-          offsets.reduce((mask, offset) => mask | bit(memory.get(mappedAt(offset))), 0),
-        )
+        memory.set(seenBy(actor.index), maskOf(offsets.map((offset) => memory.get(mappedAt(offset)))))
         return 0
       })
       for (let attempt = 0; attempt < tries; attempt++) {
         const generation = table.generation(bucketOf(FILE))
         const mask = actor.step('resolve', (memory) => {
           const blocks = offsets.map((offset) => memory.get(mappedAt(offset)))
-          const wanted = blocks.includes(0) ? 0 : blocks.reduce((all, block) => all | bit(block), 0)
+          const wanted = blocks.includes(0) ? 0 : maskOf(blocks)
           memory.set(wantedBy(actor.index), wanted)
           return wanted
         })
@@ -246,7 +243,7 @@ function moveDown(memory: ModelMemory): void {
 function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void {
   for (const state of [State.busy, State.lost]) {
     const mask = actor.step('look for blocks', (memory) =>
-      BLOCKS.reduce((all, block) => (memory.get(blockState(block)) === state ? all | bit(block) : all), 0),
+      maskOf(BLOCKS.filter((block) => memory.get(blockState(block)) === state)),
     )
     for (const block of inMask(mask)) {
       if (protocol.scansBeforeReuse && overlappingClaims(table, bytesOfBlock(block)).length > 0) continue

@@ -1,10 +1,9 @@
 /**
  * A world in memory for the layout: words in plain arrays, participants that live and die on command, a clock that is
- * turned by hand, bells that ring at once or get lost. What layout takes as `Surroundings`.
+ * turned by hand, bells that ring at once. What layout takes as `Surroundings`.
  */
-import { CHUNK_WORDS, SLOT_WORDS, TABLE_WORDS } from '../../src/layout/format.ts'
+import { CHUNK_WORDS, RecordKind, SLOT_WORDS, TABLE_WORDS } from '../../src/layout/format.ts'
 import type { Claim } from '../../src/layout/own-slot.ts'
-import { RecordKind } from '../../src/layout/format.ts'
 import { PinTable, resetTable } from '../../src/layout/pin-table.ts'
 import type { Bells, Clock, Liveness, TableMemory } from '../../src/layout/surroundings.ts'
 import type { Words } from '../../src/layout/words.ts'
@@ -74,8 +73,6 @@ export class World {
   readonly locks = new Map<number, object>()
   /** Rings so far, by slot. */
   readonly rings: number[] = []
-  /** False: bells are lost, as of one who dies between its change and its ring. */
-  areBellsHeard = true
   readonly #listeners = new Map<number, () => void>()
 
   constructor() {
@@ -91,7 +88,7 @@ export class World {
 
   ring(slot: number): void {
     this.rings[slot] = (this.rings[slot] ?? 0) + 1
-    if (this.areBellsHeard) this.#listeners.get(slot)?.()
+    this.#listeners.get(slot)?.()
   }
 
   listen(slot: number, listener: () => void): void {

@@ -1,7 +1,8 @@
 /** The public face of Holdfast. `createPool` and `openPool` are where everything begins. */
 export { createPool, type CreatePoolOptions } from './pool/create-pool.ts'
 export { openPool, type OpenPoolOptions } from './pool/open-pool.ts'
-export type { OpenOptions, Pool, PoolStats } from './pool/pool.ts'
+export type { OpenOptions, Pool } from './pool/pool.ts'
+export type { PoolStats } from './pool/pool-stats.ts'
 export type { File, PinOptions, PolicyChange, RangeOptions } from './pool/file.ts'
 export type { IoOptions, Pin } from './pool/pin.ts'
 export type { ReadSource, WriteTarget } from './pool/pin-io.ts'

@@ -267,6 +267,11 @@ export class File implements AsyncDisposable {
     await this.close()
   }
 
+  /** For pins: times and change count are stored at the next stat, sync or close. */
+  contentChanged(): void {
+    this.#open.hasNewContent = true
+  }
+
   async #cut(
     cut: { start: number; end: number; size?: number },
     busy: BusyPolicy,

@@ -22,6 +22,8 @@ const NO_BUFFERS: readonly Uint8Array[] = []
 export interface PinnedFile {
   readonly ino: number
   readonly path: string
+  /** A write pin was granted or released: what is in its blocks may be new. */
+  contentChanged(): void
 }
 
 /** Bounce buffers of a write pin: puts them into the file at release. When it throws, the pin stays. */
@@ -61,6 +63,7 @@ export class Pin implements Disposable {
     this.#views = views
     this.#isRevocable = range.revocable !== false
     this.#writeBack = writeBack
+    if (range.mode === 'write') file.contentChanged()
     owner.add(this, record)
   }
 
@@ -141,6 +144,7 @@ export class Pin implements Disposable {
   #end(): void {
     this.#writeBack?.()
     this.#references = 0
+    if (this.mode === 'write') this.#file.contentChanged()
     for (const view of this.#views) this.#owner.revoke(view)
     if (this.#isRevocable) for (const buffer of this.buffers) detachOwn(buffer)
     this.buffers = NO_BUFFERS

@@ -1,0 +1,62 @@
+/** What is used, held and pinned in a pool (promise 11: visible). */
+import type { Holder } from '../errors.ts'
+import type { FileSystem } from '../files/file-system.ts'
+import { inodeAt } from '../files/paths.ts'
+import { listHolders } from '../layout/holders.ts'
+import type { InodeNumber } from '../units.ts'
+import { BLOCK_SIZE } from '../units.ts'
+import type { LostFile } from './lost-and-found.ts'
+
+/** A pool in numbers. Bytes unless the name says otherwise. */
+export interface PoolStats {
+  readonly sizeBytes: number
+  readonly freeBytes: number
+  /** Free, plus what becomes free when space is wanted: busy and idle lost+found. */
+  readonly availableBytes: number
+  /** In files, lost+found not counted. */
+  readonly usedBytes: number
+  readonly busyBytes: number
+  readonly sequesteredBytes: number
+  /** Of the sequestered: still held. */
+  readonly sequesteredHeldBytes: number
+  readonly reserveBytes: number
+  readonly pinnedBytes: number
+  readonly pins: number
+  readonly files: number
+  readonly participants: number
+}
+
+/** Every pin in the pool, with the path of its file when it has one; of one file when `path` is given. */
+export async function listPins({ metadata, table, witness }: FileSystem, path?: string): Promise<Holder[]> {
+  const only = path === undefined ? undefined : (await inodeAt(metadata, path, 'pins')).ino
+  const holders = listHolders(table, witness, only).filter((holder) => holder.kind === 'pin')
+  const paths = new Map<number, string | undefined>()
+  for (const holder of holders) {
+    if (holder.inode === undefined) continue
+    if (!paths.has(holder.inode)) paths.set(holder.inode, await metadata.pathOf(holder.inode as InodeNumber))
+    const found = paths.get(holder.inode)
+    if (found !== undefined) holder.path = found
+  }
+  return holders
+}
+
+export async function statsOf({ metadata, table, witness, properties }: FileSystem, lost: readonly LostFile[]): Promise<PoolStats> {
+  const space = await metadata.space()
+  const held = lost.reduce((sum, file) => sum + (file.holders.length > 0 ? file.length : 0), 0)
+  const pins = listHolders(table, witness).filter((holder) => holder.kind === 'pin')
+  const sequestered = space.sequestered * BLOCK_SIZE
+  return {
+    sizeBytes: space.blockCount * BLOCK_SIZE,
+    freeBytes: space.free * BLOCK_SIZE,
+    availableBytes: Math.max(0, space.free + space.busy - properties.reserveBlocks) * BLOCK_SIZE + sequestered - held,
+    usedBytes: (space.mapped - space.sequestered) * BLOCK_SIZE,
+    busyBytes: space.busy * BLOCK_SIZE,
+    sequesteredBytes: sequestered,
+    sequesteredHeldBytes: held,
+    reserveBytes: properties.reserveBlocks * BLOCK_SIZE,
+    pinnedBytes: pins.reduce((sum, pin) => sum + (pin.length ?? 0), 0),
+    pins: pins.length,
+    files: space.files,
+    participants: [...table.attached()].length,
+  }
+}

@@ -18,8 +18,8 @@ import type { Readable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { isatty } from 'node:tty'
 import { duplicateDescriptor } from '../platform/descriptor.ts'
+import { closedEarly } from './closed-early.ts'
 import type { Remainder } from './remainder.ts'
-import { closedEarly, hear, unhear } from './stream-errors.ts'
 
 /** What libuv's stream is to node:net. Not public, but unchanged since Node.js 0.12; where it differs we copy. */
 interface StreamHandle {
@@ -61,7 +61,7 @@ export async function readFromSocket(
   const onClose = (): void => reject(closedEarly(source))
   const onAbort = (): void => reject(signal?.reason)
   let reader: Socket | undefined
-  hear(source)
+  source.on('error', ignore)
   source.on('close', onClose)
   signal?.addEventListener('abort', onAbort)
   try {
@@ -94,10 +94,13 @@ export async function readFromSocket(
     reader?.destroy()
     source.off('close', onClose)
     signal?.removeEventListener('abort', onAbort)
-    if (!source.destroyed) unhear(source)
+    // A socket that failed may emit its error yet, and the call reports it.
+    if (!source.destroyed) source.off('error', ignore)
     goOn()
   }
 }
+
+const ignore = (): void => undefined
 
 /** Holds a socket's own reading still, until the returned function is called. */
 function holdStill(socket: Socket): () => void {

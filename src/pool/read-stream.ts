@@ -7,9 +7,9 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { wrongType } from '../errors.ts'
+import { closedEarly } from './closed-early.ts'
 import { descriptorOf, readFromSocket } from './read-socket.ts'
 import { Remainder } from './remainder.ts'
-import { closedEarly } from './stream-errors.ts'
 import { Turns } from './turns.ts'
 
 const turns = new Turns()
@@ -31,7 +31,7 @@ export function readFromStream(
       if (rest.left === 0) break
       const fd = descriptorOf(source)
       if (fd === undefined) {
-        await untilReadable(source, signal)
+        await takeAsItComes(source, rest, signal)
       } else {
         await readFromSocket(source as Socket, fd, rest, signal)
         break
@@ -49,23 +49,28 @@ function takeBuffered(source: Readable, rest: Remainder): void {
   }
 }
 
-/** Resolves when there is something to take, or the end has come. */
-async function untilReadable(source: Readable, signal: AbortSignal | undefined): Promise<void> {
+/** Copies until nothing is left to fill, the source ends, or it turns out to be a socket that has just been connected. */
+async function takeAsItComes(source: Readable, rest: Remainder, signal: AbortSignal | undefined): Promise<void> {
   if (source.destroyed) throw closedEarly(source)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const onReadable = (): void => resolve()
+  const onReadable = (): void => {
+    takeBuffered(source, rest)
+    if (rest.left === 0 || descriptorOf(source) !== undefined) resolve()
+    // With nothing buffered this asks for more, and has 'end' said when there is none.
+    else source.read(0)
+  }
   const onClose = (): void => (source.readableEnded ? resolve() : reject(closedEarly(source)))
   const onAbort = (): void => reject(signal?.reason)
   source.on('error', reject)
   source.on('readable', onReadable)
-  source.on('end', onReadable)
+  source.on('end', resolve)
   source.on('close', onClose)
   signal?.addEventListener('abort', onAbort)
   try {
     await promise
   } finally {
     source.off('readable', onReadable)
-    source.off('end', onReadable)
+    source.off('end', resolve)
     source.off('close', onClose)
     signal?.removeEventListener('abort', onAbort)
     source.off('error', reject)

@@ -16,8 +16,8 @@ import type { EventEmitter } from 'node:events'
 import { OutgoingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { closedEarly } from './closed-early.ts'
 import { Remainder } from './remainder.ts'
-import { closedEarly, hear, unhear } from './stream-errors.ts'
 import { Turns } from './turns.ts'
 
 /** What is needed of a stream; `Writable`, `OutgoingMessage` and the like. */
@@ -92,23 +92,13 @@ class Writing {
   }
 
   /** Hands all pieces over at once, in order. Settles when each was called back, or none can be read any more. */
-  async run(pieces: readonly Uint8Array[]): Promise<void> {
-    hear(this.#target)
+  run(pieces: readonly Uint8Array[]): Promise<void> {
+    this.#target.on('error', this.#onError)
     this.#target.on('close', this.#onClose)
     this.#connection?.on('close', this.#onClose)
     this.#signal?.addEventListener('abort', this.#onAbort)
     this.#write(pieces)
-    try {
-      await this.#settled.promise
-    } finally {
-      this.#target.off('close', this.#onClose)
-      this.#connection?.off('close', this.#onClose)
-      this.#signal?.removeEventListener('abort', this.#onAbort)
-      // A target that failed may emit its error yet.
-      if (this.#failure === undefined || (this.#signal?.aborted === true && this.#target.destroyed !== true)) {
-        unhear(this.#target)
-      }
-    }
+    return this.#settled.promise
   }
 
   #write(pieces: readonly Uint8Array[]): void {
@@ -138,6 +128,11 @@ class Writing {
     if (this.#waiting === 0) this.#settle()
   }
 
+  readonly #onError = (error: Error): void => {
+    this.#fail(error)
+    if (this.#connection === undefined) this.#settle()
+  }
+
   readonly #onClose = (): void => {
     this.#connection?.destroy()
     // Callbacks that come at all come in this turn of the event loop, and know better.
@@ -153,11 +148,19 @@ class Writing {
     else if (this.#target.writableLength !== 0) this.#target.destroy?.()
   }
 
+  /** The first reason counts. */
   #fail(error: unknown): void {
     this.#failure ??= { error }
   }
 
+  /** Listens no more from here: the callback of the last piece may bring the end of a response, and its 'close', with it. */
   #settle(): void {
+    this.#target.off('close', this.#onClose)
+    this.#connection?.off('close', this.#onClose)
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    const isAlive = this.#failure === undefined || (this.#signal?.aborted === true && this.#target.destroyed !== true)
+    // The 'error' of a target that failed may be yet to come, and the call reports it.
+    if (isAlive) this.#target.off('error', this.#onError)
     if (this.#failure === undefined) this.#settled.resolve()
     else this.#settled.reject(this.#failure.error)
   }

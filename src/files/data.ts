@@ -3,7 +3,7 @@
  * under it can be discarded or given away; a committing change is waited for, a waiting one is not (promise 3).
  */
 import { systemError } from '../errors.ts'
-import { releaseClaim, settle } from '../layout/claims.ts'
+import { releaseClaim, tryClaim } from '../layout/claims.ts'
 import { RecordFlag, RecordKind } from '../layout/format.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { FileSystem } from './file-system.ts'
@@ -145,9 +145,8 @@ export function withCopyClaim(
   const sinceMs = table.clock.coarseMs()
   const edges = edgesOfSegments(segments)
   const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, sinceMs, edges }
-  const record = table.own.publish(claim, runsOf(open, segments))
-  const granted = settle(table, record, RecordKind.copy, open.ino, offset, length, open.generation)
-  if (typeof granted === 'string') return granted
+  const record = tryClaim(table, claim, runsOf(open, segments), open.generation)
+  if (typeof record === 'string') return record
   try {
     for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(open, segment))
   } finally {

@@ -3,7 +3,7 @@
  * layout/claims.ts; here the range is resolved, allocated where a write pin meets a hole, and turned into views.
  */
 import { systemError } from '../errors.ts'
-import { settle } from '../layout/claims.ts'
+import { settle, tryClaim } from '../layout/claims.ts'
 import { RecordFlag, RecordKind } from '../layout/format.ts'
 import type { Claim } from '../layout/own-slot.ts'
 import { edgesOf } from '../layout/own-slot.ts'
@@ -89,9 +89,8 @@ function tryPinScattered(fs: FileSystem, open: OpenInode, range: PinRange, mayTr
   if (hasHole(segments) && (range.mode === 'write' || !mayTrustAbsence)) return 'hole'
   scratch.edges = edgesOfSegments(segments)
   const runs = runsOf(open, segments)
-  const record = table.own.publish(scratch, runs)
-  const granted = settle(table, record, RecordKind.pin, open.ino, offset, length, open.generation)
-  if (typeof granted === 'string') return granted
+  const record = tryClaim(table, scratch, runs, open.generation)
+  if (typeof record === 'string') return record
   if (range.revocable === false) {
     const buffers = segments.map((segment) => (segment.extent < 0 ? new Uint8Array(segment.length) : bytesOfSegment(open, segment)))
     return { record, buffers, views: NO_VIEWS }

@@ -9,7 +9,8 @@ import { getWide } from './words.ts'
 
 /** What this process can tell about others: their command line; in debug mode where its own pins were taken. */
 export interface Witness {
-  commandLine(pid: number): string
+  /** '' when the process is not the one that started then, in clock ticks since boot. */
+  commandLine(pid: number, startTime: number): string
   takenAt(record: number): string | undefined
 }
 
@@ -58,7 +59,7 @@ export function transactionHolders(table: PinTable, witness: Witness): Holder[] 
 function participant(table: PinTable, witness: Witness, slot: number): Pick<Holder, 'pid' | 'threadId' | 'slot' | 'command'> {
   const words = table.slot(slot)
   const pid = words.load(Slot.pid)
-  return { pid, threadId: words.load(Slot.threadId), slot, command: witness.commandLine(pid) }
+  return { pid, threadId: words.load(Slot.threadId), slot, command: witness.commandLine(pid, getWide(words, Slot.startTime)) }
 }
 
 /** "pid 17 (node server.js) pins bytes 0-4096 for 3 s", for messages. */

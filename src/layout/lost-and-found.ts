@@ -3,7 +3,7 @@
  * that was held becomes a file there, with the owner and mode of its file, in which I/O goes on and late data can be read.
  *
  * Invariants
- *   1. A file of lost+found is never pinned anew; what holds its blocks was granted before they left their file.
+ *   1. What holds its blocks was granted before they left their file, or reads it here: it is opened for reading only.
  *   2. It goes when nobody holds its blocks and space is wanted, somebody reclaims it, or the pool is opened afresh;
  *      its blocks then take the way of all busy extents.
  */

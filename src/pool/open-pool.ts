@@ -62,7 +62,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const table = new PinTable(surroundings, slot, identity)
     ends.push(() => table.detach())
 
-    const witness = { commandLine, takenAt: (record: number): string | undefined => pool?.takenAt(record) }
+    const witness = { commandLine: commandLineOf, takenAt: (record: number): string | undefined => pool?.takenAt(record) }
     let pool: Pool | undefined
     const reserve = new HostReserve(directory.reserve)
     const metadata = await openSqliteMetadata(directory.metadata, {
@@ -79,8 +79,14 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     if (isFresh) await repairAfterReboot(directory, metadata, device)
     reserve.take()
 
+    const leave = (): void => {
+      device.close()
+      table.detach()
+      bells.close()
+      shared.close()
+    }
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
-    pool = new Pool({ path, table, metadata, device, witness, space, reserve, ends, isDebug: options.debug === true })
+    pool = new Pool({ path, table, metadata, device, witness, space, reserve, leave, isDebug: options.debug === true })
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
     await removeOrphans(pool.fileSystem)
@@ -112,6 +118,19 @@ async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
   }
+}
+
+/** By process; a start time belongs to one process only, so an answer stays true. */
+const commandLines = new Map<string, string>()
+
+/** '' for a process of another pid namespace, or one that got the number later. */
+function commandLineOf(pid: number, startTime: number): string {
+  const key = `${pid} ${startTime}`
+  const known = commandLines.get(key)
+  if (known !== undefined) return known
+  const line = processStartTime(pid) === startTime ? commandLine(pid) : ''
+  commandLines.set(key, line)
+  return line
 }
 
 function isAnybodyAlive(shared: SharedTable): boolean {

@@ -19,6 +19,7 @@ export class OwnPins {
   readonly #old = new Map<number, WeakRef<Pin>>()
   readonly #places = new Map<number, string>()
   #held = 0
+  #onNoneHeld: (() => void) | undefined
   readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
     const place = this.#places.get(record)
     const where = place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
@@ -52,6 +53,7 @@ export class OwnPins {
     else this.#young[record] = undefined
     if (this.#isDebug) this.#places.delete(record)
     if (record >= 0) releaseClaim(this.#table, record, ino)
+    if (this.#held === 0) this.#onNoneHeld?.()
   }
 
   /** Takes a revocable view away. */
@@ -79,9 +81,15 @@ export class OwnPins {
     this.#young.length = 0
   }
 
-  /** Takes every pin away that is still referenced. */
+  /** Takes every view away that is still referenced. */
   revokeAll(): void {
     for (const pin of [...this.#young, ...[...this.#old.values()].map((ref) => ref.deref())]) pin?.revoke()
+  }
+
+  /** Calls `action` when no pin is held: now, or at the last release. */
+  whenNoneHeld(action: () => void): void {
+    if (this.#held === 0) action()
+    else this.#onNoneHeld = action
   }
 
   #watch(pin: Pin, record: number): void {

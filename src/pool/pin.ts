@@ -17,6 +17,7 @@ import { readIntoPin, writeFromPin } from './pin-io.ts'
 
 const MOST_REFERENCES = 0x7fff_ffff
 const NO_BUFFERS: readonly Uint8Array[] = []
+const NO_VIEWS: readonly RunView[] = []
 
 /** The file a pin was taken of. */
 export interface PinnedFile {
@@ -46,7 +47,7 @@ export class Pin implements Disposable {
   readonly #file: PinnedFile
   /** In the own slot; below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
   readonly #record: number
-  readonly #views: readonly RunView[]
+  #views: readonly RunView[]
   readonly #isRevocable: boolean
   readonly #writeBack: WriteBack | undefined
   #references = 1
@@ -103,9 +104,20 @@ export class Pin implements Disposable {
     if (this.#references > 0) this.release()
   }
 
-  /** Takes views and blocks away whatever the count: `pool.close({ force: true })`. */
+  /**
+   * Takes the views away, for `pool.close({ force: true })`. Not the protection: I/O may go on in the blocks, which stay
+   * busy until release or the end of the process (promises 1 and 8). A bounce buffer claims none: it is released.
+   */
   revoke(): void {
-    if (this.#references > 0) this.#end()
+    if (this.#writeBack === undefined) this.#takeViews()
+    else if (this.#references > 0) this.#end()
+  }
+
+  #takeViews(): void {
+    for (const view of this.#views) this.#owner.revoke(view)
+    this.#views = NO_VIEWS
+    if (this.#isRevocable) for (const buffer of this.buffers) detachOwn(buffer)
+    this.buffers = NO_BUFFERS
   }
 
   /**
@@ -145,9 +157,7 @@ export class Pin implements Disposable {
     this.#writeBack?.()
     this.#references = 0
     if (this.mode === 'write') this.#file.contentChanged()
-    for (const view of this.#views) this.#owner.revoke(view)
-    if (this.#isRevocable) for (const buffer of this.buffers) detachOwn(buffer)
-    this.buffers = NO_BUFFERS
+    this.#takeViews()
     this.#owner.release(this.#record, this.#file.ino)
   }
 

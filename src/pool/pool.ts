@@ -39,8 +39,8 @@ export interface PoolParts {
   readonly witness: Witness
   readonly space: FreeSpaceMaker
   readonly reserve: HostReserve
-  /** What has to be ended at close, in reverse order. */
-  readonly ends: readonly (() => unknown)[]
+  /** Ends mappings, records and locks: the last thing, when nothing is pinned any more. */
+  readonly leave: () => void
   readonly isDebug: boolean
 }
 
@@ -297,7 +297,8 @@ export class Pool implements AsyncDisposable {
 
   /**
    * Ends this participant: open files are closed, everything is made durable. EBUSY with `holders` while it has pins;
-   * with `force` their views are taken away (length 0; `revocable: false` views must not be touched any more).
+   * with `force` their views are taken away (length 0), and their blocks stay busy until they are released or the
+   * process ends: I/O may still be under way in them.
    * A second call does nothing.
    */
   async close(options: { force?: boolean } = {}): Promise<void> {
@@ -318,7 +319,9 @@ export class Pool implements AsyncDisposable {
     await this.#parts.space.close()
     await this.#checkpoint
     await this.fileSystem.device.flush()
-    for (const end of this.#parts.ends.toReversed()) await end()
+    await this.fileSystem.metadata.sync()
+    await this.fileSystem.metadata.close()
+    this.#pins.whenNoneHeld(this.#parts.leave)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

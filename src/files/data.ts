@@ -155,8 +155,14 @@ export function withCopyClaim(
   return undefined
 }
 
-/** The layout as it is now. EIO when the inode is gone under an open handle: that is a damaged pool. */
+/**
+ * The layout as it is now. ENOENT when a file of lost+found was reclaimed, which an open handle does not keep from
+ * happening. EIO when another inode is gone under an open handle: that is a damaged pool.
+ */
 export async function mustRefresh(fs: FileSystem, open: OpenInode, syscall: string, path: string | undefined): Promise<void> {
   if (await open.refresh(fs.table, fs.metadata)) return
+  if (path !== undefined && /^\/*lost\+found\//.test(path)) {
+    throw systemError('ENOENT', 'the file of lost+found was reclaimed meanwhile', { syscall, path })
+  }
   throw systemError('EIO', 'the inode of an open file is gone; check the pool with fsck', { syscall, path })
 }

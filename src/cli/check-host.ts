@@ -46,7 +46,7 @@ export function checkFuse(): Check {
     accessSync(name, constants.R_OK | constants.W_OK)
     return { name, status: 'ok', found: 'there; pools can be mounted once that exists' }
   } catch (error) {
-    const remedy = 'only mounting needs it: load the module fuse, or pass the device into the container'
+    const remedy = 'only for mounting: load the module fuse, or pass the device in'
     return { name, status: 'warn', found: `not usable (${codeOf(error) ?? 'unknown'})`, remedy }
   }
 }
@@ -60,7 +60,7 @@ export function checkFileSystem(directory: string): Check {
     return { name, status: 'fail', found: `of an unknown kind (0x${magic.toString(16)}), ${room}`, remedy }
   }
   if (type === 'tmpfs') {
-    const remedy = 'good for tests and scratch; on ext4, XFS or btrfs a pool outlives the machine being switched off'
+    const remedy = 'it ends with the machine; use ext4, XFS or btrfs for what must last'
     return { name, status: 'warn', found: `tmpfs, which is memory, ${room}`, remedy }
   }
   return { name, status: 'ok', found: `${type}, ${room}` }

@@ -9,7 +9,10 @@ import { formatSize } from './sizes.ts'
 import type { Run } from './verb.ts'
 import { withPool } from './with-pool.ts'
 
-const COPYING = "copied with other tools while it is open, the directory is damaged; use 'holdfast get'"
+/** Enough to know a process by. */
+const COMMAND_CHARACTERS = 40
+
+const COPYING = "a copy of the directory of an open pool is damaged; use 'holdfast get'"
 
 export async function checkPool(run: Run, path: string): Promise<Check[]> {
   try {
@@ -41,7 +44,7 @@ function checkParticipants({ fileSystem: { table } }: Pool): Check {
   for (const slot of table.attached()) {
     if (slot === table.own.index || table.reapIfDead(slot)) continue
     const pid = table.slot(slot).load(Slot.pid)
-    others.push(`pid ${pid} ${commandLine(pid)}`.trim())
+    others.push(`pid ${pid} ${commandLine(pid).slice(0, COMMAND_CHARACTERS)}`.trim())
   }
   if (others.length === 0) return { name, status: 'ok', found: 'nobody else', remedy: COPYING }
   return { name, status: 'warn', found: others.join(', '), remedy: COPYING }

@@ -10,6 +10,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { Readable } from 'node:stream'
 import { addAbortSignal } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { codeOf, systemError } from '../errors.ts'
 import type { BusyOptions, File, Pool, Stat } from '../index.ts'
 import type { InodeNumber } from '../units.ts'
@@ -119,12 +120,12 @@ export async function fillFromStream({ signal }: Run, file: File, source: Readab
   signal.throwIfAborted()
   addAbortSignal(signal, source)
   for await (const chunk of source as AsyncIterable<Buffer>) {
-    await writeAll(file, chunk, undefined, signal)
+    await writeAll(file, chunk, signal)
     progress.add(chunk.length)
   }
 }
 
-/** Copies `from` to an empty file of the same pool, from its pinned blocks; holes stay holes. */
+/** Copies `from` to an empty file of the same pool, block to block; holes stay holes. */
 export async function fillFromFile(
   { signal }: Run,
   pool: Pool,
@@ -135,13 +136,26 @@ export async function fillFromFile(
   const { size } = await from.stat()
   await to.truncate(size)
   for (const { offset, length } of await dataWindows(pool, from)) {
-    using pin = await from.pin({ offset, length, mode: 'read', signal })
-    let position = offset
-    for (const buffer of pin.buffers) {
-      await writeAll(to, buffer, position, signal)
-      position += buffer.length
-    }
+    // Nothing here waits for the kernel: without a turn of the event loop neither Ctrl-C nor progress would get through.
+    await setImmediate(undefined, { signal })
+    using source = await from.pin({ offset, length, mode: 'read', signal })
+    using target = await to.pin({ offset, length, mode: 'write', signal })
+    copyBytes(source.buffers, target.buffers)
     progress.add(length)
+  }
+}
+
+/** Views of the same length together, cut in different places. */
+function copyBytes(from: readonly Uint8Array[], to: readonly Uint8Array[]): void {
+  const targets = [...to]
+  for (let source of from) {
+    while (source.length > 0) {
+      const length = Math.min(source.length, targets[0].length)
+      targets[0].set(source.subarray(0, length))
+      source = source.subarray(length)
+      targets[0] = targets[0].subarray(length)
+      if (targets[0].length === 0) targets.shift()
+    }
   }
 }
 
@@ -174,15 +188,7 @@ async function dataWindows(pool: Pool, file: File): Promise<{ offset: number; le
   return windows
 }
 
-/** `position` undefined: at the file's own. A short write means that space ran out; the next one then says so. */
-async function writeAll(
-  file: File,
-  data: Uint8Array,
-  position: number | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let done = 0; done < data.length;) {
-    const at = position === undefined ? null : position + done
-    done += (await file.write(data, { offset: done, position: at, signal })).bytesWritten
-  }
+/** At the file's position. A short write means that space ran out; the next one then says so. */
+async function writeAll(file: File, data: Uint8Array, signal: AbortSignal): Promise<void> {
+  for (let done = 0; done < data.length;) done += (await file.write(data, { offset: done, signal })).bytesWritten
 }

@@ -35,8 +35,8 @@ const GROUPS: Readonly<Record<string, readonly (() => Command)[]>> = {
 }
 
 const AFTER = `
-Sizes are 4k, 256M, 1.5G (powers of 1024) or plain bytes, durations 500ms, 10s, 2m.
-Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted; fsck has those of fsck(8).
+Sizes: 4k, 256M, 1.5G (powers of 1024), or bytes. Durations: 500ms, 10s, 2m.
+Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted; fsck: see fsck(8).
 'holdfast VERB -h' explains a verb, with examples.`
 
 /** Help and the version end the parsing with an error, wanted or for want of a verb. */
@@ -82,8 +82,8 @@ function makeProgram(): Command {
     .addHelpText('after', AFTER)
     .configureOutput({
       outputError: () => {},
-      getOutHelpWidth: () => Math.min(120, widthOf()),
-      getErrHelpWidth: () => Math.min(120, widthOf(process.stderr)),
+      getOutHelpWidth: () => helpWidth(process.stdout),
+      getErrHelpWidth: () => helpWidth(process.stderr),
     })
     .configureHelp({ styleTitle: (title) => coloured('bold', title), subcommandTerm: (command) => command.name() })
   for (const [group, verbs] of Object.entries(GROUPS)) {
@@ -105,6 +105,8 @@ function adopt(command: Command): void {
     adopt(below)
   }
 }
+
+const helpWidth = (stream: NodeJS.WriteStream): number => (stream.isTTY ? Math.min(120, widthOf(stream)) : 80)
 
 /** From package.json, two folders up in the sources as in the package. */
 function version(): string {

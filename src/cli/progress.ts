@@ -48,7 +48,8 @@ export class Progress implements Disposable {
   }
 
   #show(): void {
-    if (this.#elapsedMs < FIRST_AFTER_MS) return
+    // Nothing yet: somebody may be typing what is copied.
+    if (this.#elapsedMs < FIRST_AFTER_MS || this.#doneBytes === 0) return
     this.#isShown = true
     const done = this.#doneBytes
     const bytesPerMs = done / this.#elapsedMs

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
 import { hash as hashOf, randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createPool, openPool } from '../../src/index.ts'
+import { makeFifo } from '../../src/platform/fifo.ts'
 import { holdfast, mustJson, mustRun, temporaryDirectory } from './run-holdfast.ts'
 
 /** Compared instead of megabytes, whose difference nobody can read. */
@@ -101,11 +112,24 @@ test('put and get carry megabytes unharmed, from and to files and pipes, and rep
   mkdirSync(join(directory, 'into'))
   await mustRun(['get', path, '/file', join(directory, 'into')])
   assert.equal(hash(readFileSync(join(directory, 'into', 'file'))), hash(other))
-  await mustRun(['get', path, '/file', '/dev/null'])
-  assert.ok(statSync('/dev/null').isCharacterDevice())
+  const fifo = join(directory, 'fifo')
+  makeFifo(fifo, 0o600)
+  // Open for both: neither side waits for the other, and the pipe holds what is written.
+  const fd = openSync(fifo, 'r+')
+  t.after(() => closeSync(fd))
+  await mustRun(['put', path, '-', '/small'], 'through a pipe')
+  await mustRun(['get', path, '/small', fifo])
+  assert.ok(statSync(fifo).isFIFO())
+  const piped = Buffer.alloc(100)
+  assert.equal(piped.toString('utf8', 0, readSync(fd, piped)), 'through a pipe')
+  await mustRun(['rm', path, '/small'])
   await mustRun(['put', path, target, '/'])
   assert.equal((await mustRun(['ls', path])).text, 'file\nlost+found\ntarget\n')
-  assert.deepEqual(readdirSync(directory).toSorted(), ['into', 'link', 'pool', 'source', 'target'], 'nothing left over')
+  assert.deepEqual(
+    readdirSync(directory).toSorted(),
+    ['fifo', 'into', 'link', 'pool', 'source', 'target'],
+    'nothing left over',
+  )
 })
 
 test('holes stay holes in cp and get', async (t) => {

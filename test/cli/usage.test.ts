@@ -37,11 +37,19 @@ test('every verb explains itself with an example, within 80 columns', async () =
     .map(([, verb]) => verb)
     .filter((verb) => verb !== 'help')
   assert.ok(verbs.length >= 20 && verbs.includes('truncate') && verbs.includes('lost+found'))
+  assert.deepEqual(
+    text.split('\n').filter((line) => line.length > 80),
+    [],
+  )
   const pages = [...verbs, ...['ls', 'cat', 'reclaim'].map((verb) => `lost+found ${verb}`)]
   await inPairs(pages, async (verb) => {
     const page = (await mustRun([...verb.split(' '), '-h'])).text
-    assert.match(page, new RegExp(`^Usage: holdfast ${RegExp.escape(verb)} `), verb)
-    assert.match(page, new RegExp(`\\nExamples:\\n {2}holdfast ${RegExp.escape(verb)}`), verb)
+    assert.match(page, new RegExp(`^Usage: holdfast ${verb.replace('+', '\\+')} `), verb)
+    assert.deepEqual(
+      page.split('\n').filter((line) => line.length > 80),
+      [],
+    )
+    assert.match(page, new RegExp(`\\nExamples:\\n {2}holdfast ${verb.replace('+', '\\+')}`), verb)
   })
 })
 

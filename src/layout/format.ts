@@ -54,7 +54,7 @@ export const Slot = {
   transactionSince: 10,
 } as const
 
-export const SLOT_HEADER_WORDS = 64
+const SLOT_HEADER_WORDS = 64
 
 /**
  * The filter: one word for each class of device regions, 0 when no record of the slot has a run there. A change whose

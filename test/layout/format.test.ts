@@ -57,7 +57,7 @@ test('sizes and constants are those of the page', () => {
   assert.equal(format.bucketOf(format.BUCKETS + 3), format.TABLE_HEADER_WORDS + 3 * format.BUCKET_WORDS)
   says(`The table has ${format.TABLE_WORDS} words`)
   says(
-    `${format.SLOT_WORDS} words: a header of ${format.SLOT_HEADER_WORDS}, the filter of ${format.FILTER_WORDS} from word ` +
+    `${format.SLOT_WORDS} words: a header of ${format.FILTER_START}, the filter of ${format.FILTER_WORDS} from word ` +
       `${format.FILTER_START} on, ${format.BREAKS} breaks of ${format.BREAK_WORDS} words from word ${format.BREAKS_START} on`,
   )
   assert.ok(format.breakAt(format.BREAKS) <= format.SLOT_WORDS)

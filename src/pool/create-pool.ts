@@ -84,7 +84,8 @@ function makeDirectory({ path, pins }: PoolDirectory): void {
     if (codeOf(error) !== 'EEXIST') throw error
     const found = readdirSync(path)
     if (found.includes('meta.db')) throw systemError('EEXIST', 'there is a pool already', { syscall: 'mkfs', path })
-    const foreign = found.find((name) => !OWN_NAMES.includes(name))
+    // createPool makes `pins` first: without it even a file called `device` is somebody else's.
+    const foreign = found.find((name) => !found.includes('pins') || !OWN_NAMES.includes(name))
     if (foreign !== undefined) {
       throw systemError('ENOTEMPTY', `the directory has other files in it, such as '${foreign}'; name a new or empty one`, { syscall: 'mkfs', path })
     }

@@ -1,7 +1,7 @@
 /** "Bad input" of issue 2: a clear error with a stable code, and nothing lost. */
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
@@ -57,6 +57,17 @@ describe('pools that cannot be opened', () => {
     mkdirSync(join(directory, 'fake', 'pins'), { recursive: true })
     for (const name of ['meta.db', 'device']) writeFileSync(join(directory, 'fake', name), 'this is something else')
     await assert.rejects(openPool(join(directory, 'fake')), refused('EUCLEAN'))
+  })
+
+  test('a file of somebody else is never taken for what a createPool left, whatever its name', async (t) => {
+    const directory = temporaryDirectory(t)
+    for (const name of ['device', 'reserve', 'meta.db.new']) {
+      mkdirSync(join(directory, name))
+      const path = join(directory, name, name)
+      writeFileSync(path, 'precious')
+      await assert.rejects(createPool(join(directory, name), { sizeBytes: 1 << 20 }), refused('ENOTEMPTY'))
+      assert.equal(readFileSync(path, 'utf8'), 'precious')
+    }
   })
 
   test('one of a newer format is refused with both versions, and left alone', async (t) => {

@@ -21,7 +21,7 @@ export interface FileIo {
 
 /** Writes all of the views; returns how many bytes. */
 export async function writeToFile(handle: FileHandle, views: readonly Uint8Array[], io: FileIo): Promise<number> {
-  const rest = new Remainder(views)
+  const rest = new Remainder(views, 'writeTo')
   while (rest.left > 0) {
     io.signal?.throwIfAborted()
     const { bytesWritten } = await handle.writev(rest.list(PART_BYTES), positionOf(io, rest))
@@ -30,12 +30,13 @@ export async function writeToFile(handle: FileHandle, views: readonly Uint8Array
     rest.advance(bytesWritten)
   }
   io.signal?.throwIfAborted()
+  rest.check()
   return rest.done
 }
 
 /** Fills the views until they are full or the file ends; returns how many bytes. */
 export async function readFromFile(handle: FileHandle, views: readonly Uint8Array[], io: FileIo): Promise<number> {
-  const rest = new Remainder(views)
+  const rest = new Remainder(views, 'readFrom')
   while (rest.left > 0) {
     io.signal?.throwIfAborted()
     const bytesRead = await readPart(handle, rest, positionOf(io, rest))
@@ -43,6 +44,7 @@ export async function readFromFile(handle: FileHandle, views: readonly Uint8Arra
     rest.advance(bytesRead)
   }
   io.signal?.throwIfAborted()
+  rest.check()
   return rest.done
 }
 

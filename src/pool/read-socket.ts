@@ -61,6 +61,16 @@ export async function readFromSocket(
   const onClose = (): void => reject(closedEarly(source))
   const onAbort = (): void => reject(signal?.reason)
   let reader: Socket | undefined
+  const nextPart = (): Uint8Array => {
+    try {
+      return rest.next(MOST_BYTES)
+    } catch (error) {
+      // Revoked; nobody above this callback could catch it.
+      reader?.destroy()
+      reject(error)
+      return nowhere
+    }
+  }
   source.on('error', ignore)
   source.on('close', onClose)
   signal?.addEventListener('abort', onAbort)
@@ -71,7 +81,7 @@ export async function readFromSocket(
       writable: false,
       allowHalfOpen: true,
       onread: {
-        buffer: () => rest.next(MOST_BYTES),
+        buffer: nextPart,
         callback: (bytes) => {
           rest.advance(bytes)
           // Its idle timeout does not see what the duplicate reads.
@@ -100,6 +110,8 @@ export async function readFromSocket(
   }
 }
 
+/** For an answer that is not used. */
+const nowhere = new Uint8Array(1)
 const ignore = (): void => undefined
 
 /** Holds a socket's own reading still, until the returned function is called. */

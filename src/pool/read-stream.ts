@@ -24,7 +24,7 @@ export function readFromStream(
     throw wrongType('source', 'a stream of bytes, without objectMode and without setEncoding()', source)
   }
   return turns.take(source, signal, async () => {
-    const rest = new Remainder(views)
+    const rest = new Remainder(views, 'readFrom')
     while (rest.left > 0 && !source.readableEnded) {
       signal?.throwIfAborted()
       takeBuffered(source, rest)
@@ -37,6 +37,7 @@ export function readFromStream(
         break
       }
     }
+    rest.check()
     return rest.done
   })
 }
@@ -54,7 +55,11 @@ async function takeAsItComes(source: Readable, rest: Remainder, signal: AbortSig
   if (source.destroyed) throw closedEarly(source)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onReadable = (): void => {
-    takeBuffered(source, rest)
+    try {
+      takeBuffered(source, rest)
+    } catch (error) {
+      return reject(error)
+    }
     if (rest.left === 0 || descriptorOf(source) !== undefined) resolve()
     // With nothing buffered this asks for more, and has 'end' said when there is none.
     else source.read(0)

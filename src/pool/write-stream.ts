@@ -44,7 +44,7 @@ export function writeToStream(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   return turns.take(target, signal, async () => {
-    const rest = new Remainder(views)
+    const rest = new Remainder(views, 'writeTo')
     while (rest.left > 0) {
       signal?.throwIfAborted()
       const connection = connectionOf(target)
@@ -57,6 +57,7 @@ export function writeToStream(
         rest.advance(rest.left)
       }
     }
+    rest.check()
     return rest.done
   })
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -15,6 +15,7 @@ import { describe, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { connect as connectSecure, createServer as createSecureServer } from 'node:tls'
 import { createGzip, gunzipSync } from 'node:zlib'
+import { makeFifo } from '../../src/platform/fifo.ts'
 import { sharedProcess } from '../support/participants.ts'
 import {
   connection,
@@ -316,6 +317,55 @@ describe('sendTo', { concurrency: 1 }, async () => {
     abort.abort(new Error('enough'))
     await assert.rejects(sendingToo, { message: 'enough' })
     await nothingPinned(pool)
+  })
+})
+
+describe('a pin that is revoked while its I/O is under way', { concurrency: 1 }, () => {
+  const revoked = { code: 'ESTALE' }
+
+  for (const isQueued of [false, true]) {
+    test(`fails a write to a socket, ${isQueued ? 'queued behind another' : 'begun'}, once the socket is done with it`, async (t) => {
+      const { pin } = await pinnedContent(t, MIB, { isScattered: true })
+      const { near, far } = await connection(t, 'unix')
+      if (isQueued) near.write(Buffer.alloc(MIB))
+      const writing = pin.writeTo(near)
+      const state = stateOf(writing)
+      pin.revoke()
+      await someTurns()
+      assert.equal(state.isSettled, false)
+      far.resume()
+      await assert.rejects(writing, revoked)
+    })
+  }
+
+  test('fails a read from a socket, and the socket is not lost', async (t) => {
+    const { pin } = await pinnedContent(t, MIB, { isScattered: true })
+    const { near, far } = await connection(t, 'unix')
+    const reading = pin.readFrom(near)
+    pin.revoke()
+    far.write('a')
+    await assert.rejects(reading, revoked)
+    far.write('b')
+    assert.equal((await take(near, 1)).toString(), 'b')
+  })
+
+  test('fails copies to and from streams, and files', async (t) => {
+    const slow = new PassThrough({ highWaterMark: 1 })
+    const source = new PassThrough()
+    const path = join(temporaryDirectory(t), 'fifo')
+    makeFifo(path, 0o600)
+    const fifo = await open(path, 'r+')
+    t.after(() => fifo.close())
+    const pins = [await pinnedContent(t, MIB), await pinnedContent(t, MIB), await pinnedContent(t, MIB)].map(
+      ({ pin }) => pin,
+    )
+    const all = [pins[0].writeTo(slow), pins[1].readFrom(source), pins[2].readFrom(fifo)]
+    const failed = all.map((io) => assert.rejects(io, revoked))
+    for (const pin of pins) pin.revoke()
+    slow.resume()
+    source.write('something')
+    await fifo.write('something')
+    await Promise.all(failed)
   })
 })
 

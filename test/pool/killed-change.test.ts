@@ -126,7 +126,7 @@ describe('promise 5: all or nothing', () => {
         const seen = name === 'truncate' || name === 'punch' ? pinnedNow(file, cached) : undefined
         const outcome = await checkRemains(pool, name, 5000)
         if (seen !== undefined) {
-          const wanted = (outcome === 'old' ? content : CHANGES[name]!.after)?.subarray(
+          const wanted = (outcome === 'old' ? content : CHANGES[name].after)?.subarray(
             cached.offset,
             cached.offset + 10,
           )

@@ -296,8 +296,13 @@ describe('promises', async () => {
         views.map((bytes) => bytes.length),
         [0, 0],
       )
+      assert.equal((await again.pins()).length, 1, 'revoking takes the view, not the protection')
+      await assert.rejects(again.truncate('/file', 0, { busy: 'fail' }), { code: 'EBUSY' })
+      two.release()
       assert.throws(() => two.release(), { code: 'ESTALE' })
       assert.deepEqual(await again.pins(), [])
+      assert.equal((await again.stats()).participants, 1)
+      await again.truncate('/file', 0, { busy: 'fail' })
     })
   })
 

@@ -3,7 +3,7 @@
  * under it can be discarded or given away; a committing change is waited for, a waiting one is not (promise 3).
  */
 import { systemError } from '../errors.ts'
-import { releaseClaim, tryClaim } from '../layout/claims.ts'
+import { refusalOf, releaseClaim, tryClaim } from '../layout/claims.ts'
 import { RecordFlag, RecordKind } from '../layout/format.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { FileSystem } from './file-system.ts'
@@ -149,10 +149,12 @@ export function withCopyClaim(
   if (typeof record === 'string') return record
   try {
     for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(open, segment))
+    // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
+    // that have left the file. Then it did not happen; the caller does it again on what the file has now.
+    return refusalOf(table, RecordKind.copy, open.ino, offset, length, open.generation)
   } finally {
     releaseClaim(table, record, open.ino)
   }
-  return undefined
 }
 
 /**

@@ -47,21 +47,27 @@ export function settle(
   length: number,
   generation: number,
 ): number | Refusal {
-  const bucket = bucketOf(ino)
-  if (table.breakCount(bucket) === 0) {
-    if (table.generation(bucket) === generation) {
-      table.own.grant(record)
-      return record
-    }
-  } else if (hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind))) {
-    releaseClaim(table, record, ino)
-    return 'break'
-  } else if (table.generation(bucket) === generation) {
+  const refusal = refusalOf(table, kind, ino, offset, length, generation)
+  if (refusal === undefined) {
     table.own.grant(record)
     return record
   }
   releaseClaim(table, record, ino)
-  return 'stale'
+  return refusal
+}
+
+/** Step 3: what stands against a claim on blocks resolved under `generation`. Breaks first, then the generation. */
+export function refusalOf(
+  table: PinTable,
+  kind: number,
+  ino: number,
+  offset: number,
+  length: number,
+  generation: number,
+): Refusal | undefined {
+  const bucket = bucketOf(ino)
+  if (table.breakCount(bucket) !== 0 && hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind))) return 'break'
+  return table.generation(bucket) === generation ? undefined : 'stale'
 }
 
 /** Takes a claim back and wakes the changes that may wait for it. Price without breaks: 40 ns. */

@@ -114,8 +114,11 @@ async function writePiece(
       const claim = { kind: RecordKind.copy, ino: open.ino, offset: position, length: piece.length }
       await untilUnbroken(fs, claim, limits, 'write', path)
     }
-    if (obstacle === 'hole') await allocateRange(fs, open, position, position + piece.length, 0, limits, 'write', path)
-    else await mustRefresh(fs, open, 'write', path)
+    if (obstacle === 'hole') {
+      await allocateRange(fs, open, { start: position, end: position + piece.length, limits, syscall: 'write', path })
+    } else {
+      await mustRefresh(fs, open, 'write', path)
+    }
   }
 }
 
@@ -148,7 +151,7 @@ export function withCopyClaim(
   const record = tryClaim(table, claim, runsOf(open, segments), open.generation)
   if (typeof record === 'string') return record
   try {
-    for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(open, segment))
+    for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyWindows, open, segment))
     // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
     // that have left the file. Then it did not happen; the caller does it again on what the file has now.
     return refusalOf(table, RecordKind.copy, open.ino, offset, length, open.generation)

@@ -6,6 +6,7 @@ import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/metadata.ts'
 import { checkBytes, checkChoice, codeOf, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
+import type { CopyWindows } from './copy-windows.ts'
 import type { OpenInodes } from './open-inodes.ts'
 import type { RunViews } from './run-views.ts'
 
@@ -13,6 +14,7 @@ export interface FileSystem extends Door {
   readonly properties: PoolProperties
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
+  readonly copyWindows: CopyWindows
   /** Turns busy extents and idle lost files into free space; whether there was any. */
   makeSpace(): Promise<boolean>
   /** The same for what frees space itself: when nothing else is left, the host's reserve is given back. */

@@ -12,7 +12,7 @@ import { hasBreak, releaseClaim } from '../layout/claims.ts'
 import { BreakState, RecordFlag, RecordKind } from '../layout/format.ts'
 import { systemError } from '../errors.ts'
 import type { Layout } from '../metadata/metadata.ts'
-import type { FileBlock, FileRange } from '../units.ts'
+import type { FileBlock, FileRange, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { DEFAULT_TIMEOUT_MS, untilUnbroken, withSpace } from './file-system.ts'
@@ -29,34 +29,51 @@ export const nowNs = (fs: Pick<FileSystem, 'table'>): bigint => BigInt(fs.table.
 const PREALLOCATE_LEAST = 16
 const PREALLOCATE_MOST = 4096
 
-/** Gives blocks to every hole of bytes [start, end), and refreshes the cache. ENOSPC, with nothing changed. */
-export async function allocateRange(
-  fs: FileSystem,
-  open: OpenInode,
-  start: number,
-  end: number,
-  ahead: number,
-  limits: Limits,
-  syscall: string,
-  path: string | undefined,
-): Promise<void> {
+export interface Allocation {
+  /** Bytes; every block they touch. */
+  readonly start: number
+  readonly end: number
+  /** Blocks to add behind for appends to come; default 0. */
+  readonly ahead?: number
+  /** The file's size becomes at least `end`, in the same transaction. */
+  readonly isGrowing?: boolean
+  readonly limits: Limits
+  /** For errors. */
+  readonly syscall: string
+  readonly path: string | undefined
+}
+
+/** Gives blocks to every hole of a range, and refreshes the cache. ENOSPC, with nothing changed. */
+export async function allocateRange(fs: FileSystem, open: OpenInode, allocation: Allocation): Promise<void> {
+  const { start, end, ahead = 0, isGrowing = false, limits, syscall, path } = allocation
   const range: FileRange = {
     start: Math.floor(start / BLOCK_SIZE) as FileBlock,
     end: Math.ceil(end / BLOCK_SIZE) as FileBlock,
   }
-  await withSpace(fs, syscall, path, async () => {
+  let isBroken = false
+  const allocate = async (): Promise<void> => {
+    isBroken = false
     const generation = fs.table.generation(open.bucket)
-    const request = { ino: open.ino, range, preallocate: ahead }
-    const layout = await fs.metadata.allocate(
-      request,
-      (runs) => {
-        // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
-        for (const run of runs) fs.device.allocate(run)
-      },
-      patienceOf(fs.table, limits),
-    )
-    open.adopt(layout, generation)
-  })
+    const growTo = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
+    const prepare = (runs: readonly Run[], before: Layout): void => {
+      // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
+      for (const run of runs) fs.device.allocate(run)
+      const from = before.inode.size
+      if (!isGrowing || from >= end) return
+      // Fresh blocks are zero; only what was there past EOF may not be.
+      open.adopt(before, generation)
+      isBroken = !copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0))
+      if (isBroken) throw new Error('a layout change is being committed')
+    }
+    const request = { ino: open.ino, range, preallocate: ahead, ...growTo }
+    open.adopt(await fs.metadata.allocate(request, prepare, patienceOf(fs.table, limits)), generation)
+  }
+  do {
+    await withSpace(fs, syscall, path, allocate).catch((error: unknown) => {
+      if (!isBroken) throw error
+    })
+    if (isBroken) await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: end }, limits, syscall, path)
+  } while (isBroken)
   if (ahead > 0) open.hasPreallocation = true
 }
 
@@ -84,7 +101,8 @@ export async function writeGrowing(
   for (;;) {
     const at = position === 'end' ? open.size : position
     if (!open.isMapped(at, at + data.length)) {
-      await allocateRange(fs, open, at, at + data.length, aheadOf(open, at + data.length), limits, 'write', path)
+      const end = at + data.length
+      await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, end), limits, syscall: 'write', path })
     }
     let written = -1
     let isBroken = false
@@ -165,7 +183,7 @@ function copyUnderClaim(
   table.own.grant(record)
   try {
     if (hasBreak(table, open.ino, start, end - start, BreakState.committing)) return false
-    for (const segment of segments) fill(segment, bytesOfSegment(open, segment))
+    for (const segment of segments) fill(segment, bytesOfSegment(fs.copyWindows, open, segment))
     return true
   } finally {
     releaseClaim(table, record, open.ino)

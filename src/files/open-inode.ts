@@ -101,7 +101,7 @@ export class OpenInode {
     return low
   }
 
-  /** The memory of a cached extent, made once. Touch it under a claim only. */
+  /** The memory of a cached extent, for views that are not revocable: made once. Touch it under a claim only. */
   memory(index: number): ArrayBuffer {
     const known = this.#memory[index]
     if (known !== undefined) return known

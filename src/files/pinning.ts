@@ -16,7 +16,7 @@ import { untilUnbroken } from './file-system.ts'
 import { allocateRange } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
 import type { RunView } from './run-views.ts'
-import { bytesOfSegment, edgesOfSegments, hasHole, runsOf, segmentsOf } from './segments.ts'
+import { edgesOfSegments, hasHole, runsOf, segmentsOf } from './segments.ts'
 
 /** A granted pin. */
 export interface Pinned {
@@ -92,7 +92,10 @@ function tryPinScattered(fs: FileSystem, open: OpenInode, range: PinRange, mayTr
   const record = tryClaim(table, scratch, runs, open.generation)
   if (typeof record === 'string') return record
   if (range.revocable === false) {
-    const buffers = segments.map((segment) => (segment.extent < 0 ? new Uint8Array(segment.length) : bytesOfSegment(open, segment)))
+    const buffers = segments.map(({ offset: at, length: bytes, extent }) => {
+      if (extent < 0) return new Uint8Array(bytes)
+      return new Uint8Array(open.memory(extent), at - open.extents[extent].fileBlock * BLOCK_SIZE, bytes)
+    })
     return { record, buffers, views: NO_VIEWS }
   }
   const views = runs.map((run) => fs.runViews.take(run))
@@ -123,7 +126,7 @@ export async function pinRange(
       await untilUnbroken(fs, { kind: RecordKind.pin, ino: open.ino, offset, length }, limits, 'pin', path)
     }
     if (outcome === 'hole' && range.mode === 'write' && isFresh) {
-      await allocateRange(fs, open, offset, offset + length, 0, limits, 'pin', path)
+      await allocateRange(fs, open, { start: offset, end: offset + length, limits, syscall: 'pin', path })
     } else {
       await mustRefresh(fs, open, 'pin', path)
     }

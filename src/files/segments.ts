@@ -4,6 +4,7 @@
  */
 import type { BlockCount, DeviceBlock, Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
+import type { CopyWindows } from './copy-windows.ts'
 import type { OpenInode } from './open-inode.ts'
 
 export interface Segment {
@@ -52,10 +53,10 @@ export function runsOf(open: OpenInode, segments: readonly Segment[]): Run[] {
   return runs
 }
 
-/** The bytes of a segment, no copy. The caller has a claim on them. Not for holes. */
-export function bytesOfSegment(open: OpenInode, { offset, length, extent }: Segment): Uint8Array {
-  const within = offset - open.extents[extent].fileBlock * BLOCK_SIZE
-  return new Uint8Array(open.memory(extent), within, length)
+/** The bytes of a segment, for the time of a copy under a claim. Not for holes. */
+export function bytesOfSegment(windows: CopyWindows, open: OpenInode, { offset, length, extent: index }: Segment): Uint8Array {
+  const extent = open.extents[index]
+  return windows.bytes(offset + (extent.deviceBlock - extent.fileBlock) * BLOCK_SIZE, length)
 }
 
 /** `edges` of a claim on the segments: a hole at either end has no block whose bytes could be spared. */

@@ -53,10 +53,12 @@ export class LayoutChanges {
     this.#reserveBlocks = reserveBlocks
   }
 
-  allocate({ ino, range, preallocate = 0 }: AllocateRequest, prepare: (runs: readonly Run[]) => void): Layout {
+  allocate(request: AllocateRequest, prepare: (runs: readonly Run[], before: Layout) => void): Layout {
+    const { ino, range, preallocate = 0, growTo } = request
     const layout = this.#layoutOf(ino, 'allocate')
     const wanted = holes(layout.extents, range)
-    if (wanted.length === 0) return layout
+    const grows = growTo !== undefined && growTo.size > layout.inode.size
+    if (wanted.length === 0 && !grows) return layout
     const need = wanted.reduce((sum, { start, end }) => sum + end - start, 0)
     const space = this.#space.space()
     const available = space.free - this.#reserveBlocks
@@ -78,12 +80,14 @@ export class LayoutChanges {
       }
     }
     if (ahead > 0) this.#takeAhead(layout, added, ahead)
-    prepare(joinedRuns(added.map(deviceRun)))
+    prepare(joinedRuns(added.map(deviceRun)), layout)
     const extents = joinedExtents([...layout.extents, ...added])
     this.#extents.replace(ino, layout.extents, extents)
     const taken = blocksIn(added)
-    const inode = { ...layout.inode, blocks: layout.inode.blocks + taken }
-    this.#inodes.setBlocks(inode)
+    const blocks = layout.inode.blocks + taken
+    const inode = grows ? { ...grown(layout.inode, growTo), blocks } : { ...layout.inode, blocks }
+    if (grows) this.#inodes.setContent(inode)
+    else this.#inodes.setBlocks(inode)
     this.#space.count({ free: -taken, mapped: taken, sequestered: isLost ? taken : 0 })
     return { inode, extents }
   }
@@ -92,13 +96,7 @@ export class LayoutChanges {
     const layout = this.#layoutOf(ino, 'write')
     const size = apply(layout)
     if (size === undefined) return layout
-    const inode = {
-      ...layout.inode,
-      size: Math.max(size, layout.inode.size),
-      mtimeNs: nowNs,
-      ctimeNs: nowNs,
-      changeCount: layout.inode.changeCount + 1,
-    }
+    const inode = grown(layout.inode, { size, nowNs })
     this.#inodes.setContent(inode)
     return { inode, extents: layout.extents }
   }
@@ -181,6 +179,14 @@ export class LayoutChanges {
     throw systemError('ENOENT', `there is no inode ${ino}`, { syscall })
   }
 }
+
+const grown = (inode: Inode, { size, nowNs }: { readonly size: number; readonly nowNs: bigint }): Inode => ({
+  ...inode,
+  size: Math.max(size, inode.size),
+  mtimeNs: nowNs,
+  ctimeNs: nowNs,
+  changeCount: inode.changeCount + 1,
+})
 
 /** Parts the removed extents into those of `chosen`, which are parts of them, and the rest. */
 function parted(removed: readonly Extent[], chosen: readonly Extent[]): { sequestered: Extent[]; freed: Extent[] } {

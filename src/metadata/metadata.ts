@@ -120,6 +120,8 @@ export interface AllocateRequest {
    * there, and no more than the reserve would be left (append preallocation). Default 0.
    */
   readonly preallocate?: number
+  /** In the same transaction: the file has at least this size (bytes) afterwards. `prepare` zeroed what was mapped past EOF. */
+  readonly growTo?: { readonly size: number; readonly nowNs: bigint }
 }
 
 /** A change that takes blocks out of a file; all of it is committed at once. */
@@ -221,10 +223,14 @@ export interface Metadata {
   layoutNow?(ino: InodeNumber): Layout | undefined
   /**
    * Maps free blocks into the holes of a range, each hole by as few and as contiguous extents as there are, near the
-   * file's block before. `prepare` gets the new runs before the commit (the host's space is taken there). All or
+   * file's block before. `prepare` gets the new runs, and the layout without them, before the commit (the host's space is taken there). All or
    * nothing: ENOSPC when free blocks less the reserve do not do. ENOENT: no such inode.
    */
-  allocate(request: AllocateRequest, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<Layout>
+  allocate(
+    request: AllocateRequest,
+    prepare: (runs: readonly Run[], before: Layout) => void,
+    patience?: Patience,
+  ): Promise<Layout>
   /**
    * Grows a file under the store's write lock. `apply` gets the layout as it is at that instant, may fill bytes beyond
    * the present size (nobody else can grow it meanwhile) and returns the new size, or undefined to leave everything.

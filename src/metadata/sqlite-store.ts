@@ -128,7 +128,7 @@ export class SqliteStore implements contract.Metadata {
 
   allocate(
     request: contract.AllocateRequest,
-    prepare: (runs: readonly Run[]) => void,
+    prepare: (runs: readonly Run[], before: contract.Layout) => void,
     patience?: contract.Patience,
   ): Promise<contract.Layout> {
     return this.#connection.write('allocate', () => this.#changes.allocate(request, prepare), patience)

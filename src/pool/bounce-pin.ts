@@ -25,7 +25,9 @@ export async function bounceOf(fs: FileSystem, open: OpenInode, range: PinRange,
     const what = `bytes ${offset}-${offset + length} are not all within the file, which has ${open.size}; grow it first`
     throw systemError('ERANGE', what, { syscall: 'pin', path })
   }
-  if (range.mode === 'write') await allocateRange(fs, open, offset, offset + length, 0, limits, 'pin', path)
+  if (range.mode === 'write') {
+    await allocateRange(fs, open, { start: offset, end: offset + length, limits, syscall: 'pin', path })
+  }
   return copy
 }
 

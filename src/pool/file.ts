@@ -217,8 +217,8 @@ export class File implements AsyncDisposable {
     this.#mayWrite('fallocate')
     checkSize(offset + length, 'fallocate', this.path)
     const limits = limitsOf(this.#fs, options)
-    await allocateRange(this.#fs, this.#open, offset, offset + length, 0, limits, 'fallocate', this.path)
-    await growTo(this.#fs, this.#open, offset + length, limits, this.path)
+    const end = offset + length
+    await allocateRange(this.#fs, this.#open, { start: offset, end, isGrowing: true, limits, syscall: 'fallocate', path: this.path })
   }
 
   /** Resolves when no pin is left in the range; new ones are let in meanwhile. ETIMEDOUT with `holders`, AbortError. */

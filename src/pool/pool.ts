@@ -5,6 +5,7 @@
 import type { Device } from '../device/device.ts'
 import type { Holder } from '../errors.ts'
 import { codeOf, named, systemError } from '../errors.ts'
+import { CopyWindows } from '../files/copy-windows.ts'
 import type { BusyOptions, FileSystem } from '../files/file-system.ts'
 import { limitsOf } from '../files/file-system.ts'
 import { nowNs, storeTimes } from '../files/growth.ts'
@@ -78,6 +79,7 @@ export class Pool implements AsyncDisposable {
       properties: metadata.properties,
       openInodes: new OpenInodes(),
       runViews,
+      copyWindows: new CopyWindows(device),
       makeSpace: () => space.make(fs, () => removeOrphans(fs)),
       makeSpaceToFree: async () => (await fs.makeSpace()) || parts.reserve.giveBack(),
       freed: () => space.soon(),

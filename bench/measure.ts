@@ -15,11 +15,20 @@ export interface Compared {
 export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]
 
 /** Median time of each side, and its median ratio to `baseline`, one of the sides. */
-export async function compare(sides: Record<string, Side>, baseline: string, rounds = 9): Promise<Record<string, Compared>> {
+export async function compare(
+  sides: Record<string, Side>,
+  baseline: string,
+  rounds = 9,
+): Promise<Record<string, Compared>> {
   const times: Record<string, number[]> = {}
   for (let round = 0; round < rounds; round++) {
     for (const [name, side] of Object.entries(sides)) {
-      const { p50 } = await measure(side, { min_cpu_time: 20e6, min_samples: 8, batch_samples: 1024, batch_threshold: 20_000 } as never)
+      const { p50 } = await measure(side, {
+        min_cpu_time: 20e6,
+        min_samples: 8,
+        batch_samples: 1024,
+        batch_threshold: 20_000,
+      } as never)
       ;(times[name] ??= []).push(p50)
     }
   }
@@ -32,7 +41,11 @@ export async function compare(sides: Record<string, Side>, baseline: string, rou
 }
 
 /** Median nanoseconds of `times` single runs of `action`, `prepare` not counted. */
-export async function medianOf(times: number, prepare: (i: number) => Promise<void>, action: (i: number) => Promise<void>): Promise<number> {
+export async function medianOf(
+  times: number,
+  prepare: (i: number) => Promise<void>,
+  action: (i: number) => Promise<void>,
+): Promise<number> {
   const ns: number[] = []
   for (let i = 0; i < times; i++) {
     await prepare(i)

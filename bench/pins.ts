@@ -66,6 +66,7 @@ export async function benchPins(): Promise<Row[]> {
       },
       'handle',
     )
+    if (seen === 0) throw new Error('nothing was read')
     const small = `fs.readSync 4 KiB ${showTime(hot['read'].ns)}`
     const large = `fs.readSync 1 MiB ${showTime(whole['read'].ns)}`
     return [
@@ -79,10 +80,22 @@ export async function benchPins(): Promise<Row[]> {
     ]
   } finally {
     closeSync(fd)
-    if (seen < 0) throw new Error('nothing was read')
   }
 }
 
-function row(measure: string, { ns, ratio }: { ns: number; ratio: number }, against: string, mustBe: string, most: number | undefined): Row {
-  return { measure, result: showTime(ns), against, ratio, mustBe, isMet: most === undefined ? undefined : ratio <= most }
+function row(
+  measure: string,
+  { ns, ratio }: { ns: number; ratio: number },
+  against: string,
+  mustBe: string,
+  most: number | undefined,
+): Row {
+  return {
+    measure,
+    result: showTime(ns),
+    against,
+    ratio,
+    mustBe,
+    isMet: most === undefined ? undefined : ratio <= most,
+  }
 }

@@ -36,5 +36,7 @@ if (words.includes('--json')) {
   console.log(JSON.stringify(rows, undefined, 2))
 } else {
   console.log(`\n${tableOf(rows)}\n`)
-  console.log(`Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`)
+  console.log(
+    `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+  )
 }

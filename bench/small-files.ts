@@ -13,7 +13,9 @@ const ROUNDS = 5
 /** Nanoseconds a file, `processes` at once, each FILES files. */
 async function time(kind: 'pool' | 'host', directory: string, processes: number): Promise<number> {
   const workers = Array.from({ length: processes }, (_, i) =>
-    fork(new URL('small-files-worker.ts', import.meta.url), [kind, directory, String(i), String(FILES)], { stdio: 'inherit' }),
+    fork(new URL('small-files-worker.ts', import.meta.url), [kind, directory, String(i), String(FILES)], {
+      stdio: 'inherit',
+    }),
   )
   await Promise.all(workers.map((worker) => once(worker, 'message')))
   const start = process.hrtime.bigint()

@@ -63,7 +63,8 @@ async function makeCase(pool: Pool, name: string, count: number): Promise<Case> 
   return {
     name,
     pin: () => {
-      for (let i = 0; i < count; i++) pins.push(pinned.pinSync({ offset: i * 4096, length: 4096, mode: 'read', revocable: false }))
+      for (let i = 0; i < count; i++)
+        pins.push(pinned.pinSync({ offset: i * 4096, length: 4096, mode: 'read', revocable: false }))
     },
     release: () => {
       for (const pin of pins) pin.release()

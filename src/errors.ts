@@ -4,6 +4,7 @@
  * RangeError with a Node-style `code` (`ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`); our own mistake is an assertion.
  */
 import { constants } from 'node:os'
+import { inspect } from 'node:util'
 
 /** Who keeps blocks from going away. Plain JSON. Sizes in bytes, times in milliseconds. */
 export interface Holder {
@@ -65,20 +66,29 @@ export function systemError(code: string, explanation: string, detail: SystemErr
 
 /** A number outside of what the call can take. */
 export function outOfRange(name: string, expected: string, got: unknown): RangeError {
-  const error = new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${String(got)}`)
+  const error = new RangeError(
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${String(got)}`,
+  )
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' })
 }
 
 /** An argument of the wrong type. */
 export function wrongType(name: string, expected: string, got: unknown): TypeError {
-  const shown = got === null ? 'null' : typeof got === 'object' ? got.constructor?.name ?? 'object' : `type ${typeof got} (${String(got)})`
+  const shown =
+    got === null
+      ? 'null'
+      : typeof got === 'object'
+        ? (got.constructor?.name ?? 'object')
+        : `type ${typeof got} (${inspect(got)})`
   const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${shown}`)
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
 /** An argument of the right type whose value makes no sense. */
 export function invalidValue(name: string, expected: string, got: unknown): TypeError {
-  const error = new TypeError(`The argument '${name}' ${expected}. Received ${typeof got === 'string' ? `'${got}'` : String(got)}`)
+  const error = new TypeError(
+    `The argument '${name}' ${expected}. Received ${typeof got === 'string' ? `'${got}'` : String(got)}`,
+  )
   return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' })
 }
 

@@ -14,9 +14,6 @@ export type FileBlock = Unit<'file block'>
 export type BlockCount = Unit<'block count'>
 /** An inode number; never used again after its inode is gone. */
 export type InodeNumber = Unit<'inode number'>
-/** Bytes from the start of a file. */
-export type ByteOffset = Unit<'byte offset'>
-
 /** Bytes in a block: one page of the host. Hosts with another page size are refused. */
 export const BLOCK_SIZE = 4096
 
@@ -50,6 +47,3 @@ export const bytesOf = (count: number): number => count * BLOCK_SIZE
 
 /** The first block not before `bytes`: how many blocks hold that many bytes. */
 export const blocksFor = (bytes: number): number => Math.ceil(bytes / BLOCK_SIZE)
-
-/** The block that holds byte `offset`. */
-export const blockAt = (offset: number): number => Math.floor(offset / BLOCK_SIZE)

@@ -46,7 +46,8 @@ export async function readInto(
     if (outcome === undefined) {
       done += length
     } else {
-      if (outcome === 'break') await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: at, length }, limits, 'read', path)
+      if (outcome === 'break')
+        await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: at, length }, limits, 'read', path)
       await mustRefresh(fs, open, 'read', path)
       isFresh = true
     }
@@ -55,7 +56,13 @@ export async function readInto(
 }
 
 /** One piece, at once. Holes read as zeros, but only those of a layout just read. */
-function copyOut(fs: FileSystem, open: OpenInode, target: Uint8Array, at: number, mayTrustHoles: boolean): Obstacle | undefined {
+function copyOut(
+  fs: FileSystem,
+  open: OpenInode,
+  target: Uint8Array,
+  at: number,
+  mayTrustHoles: boolean,
+): Obstacle | undefined {
   if (target.length >= PREFETCH_BYTES) {
     for (const run of runsOf(open, segmentsOf(open, at, target.length))) fs.device.prefetch(run)
   }
@@ -104,7 +111,8 @@ async function writePiece(
 ): Promise<number> {
   for (;;) {
     if (!open.isCached) await mustRefresh(fs, open, 'write', path)
-    if (position === 'end' || position + piece.length > open.size) return writeGrowing(fs, open, piece, position, limits, path)
+    if (position === 'end' || position + piece.length > open.size)
+      return writeGrowing(fs, open, piece, position, limits, path)
     const obstacle = copyIn(fs, open, piece, position)
     if (obstacle === undefined) {
       open.hasNewContent = true
@@ -151,7 +159,8 @@ export function withCopyClaim(
   const record = tryClaim(table, claim, runsOf(open, segments), open.generation)
   if (typeof record === 'string') return record
   try {
-    for (const segment of segments) copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyWindows, open, segment))
+    for (const segment of segments)
+      copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyWindows, open, segment))
     // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
     // that have left the file. Then it did not happen; the caller does it again on what the file has now.
     return refusalOf(table, RecordKind.copy, open.ino, offset, length, open.generation)
@@ -164,7 +173,12 @@ export function withCopyClaim(
  * The layout as it is now. ENOENT when a file of lost+found was reclaimed, which an open handle does not keep from
  * happening. EIO when another inode is gone under an open handle: that is a damaged pool.
  */
-export async function mustRefresh(fs: FileSystem, open: OpenInode, syscall: string, path: string | undefined): Promise<void> {
+export async function mustRefresh(
+  fs: FileSystem,
+  open: OpenInode,
+  syscall: string,
+  path: string | undefined,
+): Promise<void> {
   if (await open.refresh(fs.table, fs.metadata)) return
   if (path !== undefined && /^\/*lost\+found\//.test(path)) {
     throw systemError('ENOENT', 'the file of lost+found was reclaimed meanwhile', { syscall, path })

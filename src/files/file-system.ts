@@ -12,6 +12,8 @@ import type { RunViews } from './run-views.ts'
 
 export interface FileSystem extends Door {
   readonly properties: PoolProperties
+  /** Permission bits that new files and directories do not get, as the process had it when it opened the pool. */
+  readonly umask: number
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
   readonly copyWindows: CopyWindows
@@ -51,7 +53,11 @@ export function limitsOf(fs: Pick<FileSystem, 'table'>, options: WaitOptions = {
 }
 
 /** The policy for a change: the call's, else the file's, else the pool's. */
-export function busyPolicyOf(fs: Pick<FileSystem, 'properties'>, inode: Inode | undefined, options: BusyOptions = {}): BusyPolicy {
+export function busyPolicyOf(
+  fs: Pick<FileSystem, 'properties'>,
+  inode: Inode | undefined,
+  options: BusyOptions = {},
+): BusyPolicy {
   if (options.busy !== undefined) return checkChoice('busy', options.busy, BUSY_POLICIES)
   return inode?.busy ?? fs.properties.busy
 }

@@ -54,7 +54,6 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
   const allocate = async (): Promise<void> => {
     isBroken = false
     const generation = fs.table.generation(open.bucket)
-    const growTo = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
     const prepare = (runs: readonly Run[], before: Layout): void => {
       // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
       for (const run of runs) fs.device.allocate(run)
@@ -65,14 +64,22 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
       isBroken = !copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0))
       if (isBroken) throw new Error('a layout change is being committed')
     }
-    const request = { ino: open.ino, range, preallocate: ahead, ...growTo }
+    const growth = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
+    const request = { ino: open.ino, range, preallocate: ahead, ...growth }
     open.adopt(await fs.metadata.allocate(request, prepare, patienceOf(fs.table, limits)), generation)
   }
   do {
     await withSpace(fs, syscall, path, allocate).catch((error: unknown) => {
       if (!isBroken) throw error
     })
-    if (isBroken) await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: end }, limits, syscall, path)
+    if (isBroken)
+      await untilUnbroken(
+        fs,
+        { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: end },
+        limits,
+        syscall,
+        path,
+      )
   } while (isBroken)
   if (ahead > 0) open.hasPreallocation = true
 }
@@ -113,7 +120,8 @@ export async function writeGrowing(
       isBroken = !copyUnderClaim(fs, open, from, offset + data.length, (segment, bytes) => {
         const skip = Math.max(0, offset - segment.offset)
         bytes.fill(0, 0, Math.min(skip, bytes.length))
-        if (skip < bytes.length) bytes.set(data.subarray(segment.offset + skip - offset, segment.offset + bytes.length - offset), skip)
+        if (skip < bytes.length)
+          bytes.set(data.subarray(segment.offset + skip - offset, segment.offset + bytes.length - offset), skip)
       })
       if (isBroken) return undefined
       written = offset
@@ -128,7 +136,13 @@ export async function writeGrowing(
 }
 
 /** Grows a file to `size` with zeros; a smaller size changes nothing. */
-export async function growTo(fs: FileSystem, open: OpenInode, size: number, limits: Limits, path: string | undefined): Promise<void> {
+export async function growTo(
+  fs: FileSystem,
+  open: OpenInode,
+  size: number,
+  limits: Limits,
+  path: string | undefined,
+): Promise<void> {
   for (let isDone = false; !isDone;) {
     await growWith(fs, open, limits, (layout) => {
       const from = layout.inode.size

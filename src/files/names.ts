@@ -31,7 +31,8 @@ export async function fileAt(fs: FileSystem, path: string, request: FileRequest,
     const place = await (request.creates ? nameAt : placeOf)(fs.metadata, path, 'open')
     if (place.inode !== undefined) {
       if (request.creates && request.isExclusive) throw alreadyThere('open', path)
-      if (place.inode.kind === 'directory') throw systemError('EISDIR', 'this is a directory', { syscall: 'open', path })
+      if (place.inode.kind === 'directory')
+        throw systemError('EISDIR', 'this is a directory', { syscall: 'open', path })
       if (request.mayWrite && isLost(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
       }
@@ -40,7 +41,7 @@ export async function fileAt(fs: FileSystem, path: string, request: FileRequest,
     if (!request.creates) throw systemError('ENOENT', 'no such file or directory', { syscall: 'open', path })
     if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
     try {
-      return await make(fs, place, 'file', permissions(request.mode, 0o666), 'open', path, limits)
+      return await make(fs, place, 'file', newPermissions(fs, request.mode, 0o666), 'open', path, limits)
     } catch (error) {
       // Somebody was quicker: then it is there.
       if (codeOf(error) !== 'EEXIST') throw error
@@ -54,7 +55,7 @@ export async function makeDirectory(
   path: string,
   options: { mode?: number | undefined; recursive?: boolean | undefined },
 ): Promise<void> {
-  const mode = permissions(options.mode, 0o777)
+  const mode = newPermissions(fs, options.mode, 0o777)
   const limits = limitsOf(fs)
   if (options.recursive !== true) {
     const place = await nameAt(fs.metadata, path, 'mkdir')
@@ -88,17 +89,20 @@ async function make(
   return named(syscall, path, () => fs.metadata.create(request, patienceOf(fs.table, limits)))
 }
 
-/** Checks permission bits; without any, `base` less the umask. */
-export function permissions(mode: number | undefined, base = Number.NaN): number {
-  const bits = mode ?? (Number.isNaN(base) ? base : base & ~process.umask())
-  if (!Number.isInteger(bits) || bits < 0 || bits > 0o7777) throw invalidValue('mode', 'must be permission bits', mode)
+/** Checks permission bits. */
+export function permissions(bits: number): number {
+  if (!Number.isInteger(bits) || bits < 0 || bits > 0o7777) throw invalidValue('mode', 'must be permission bits', bits)
   return bits
 }
+
+const newPermissions = (fs: FileSystem, mode: number | undefined, base: number): number =>
+  permissions(mode ?? base & ~fs.umask)
 
 /** Entries of a directory in byte order of their names, read in portions: a name that stays is seen exactly once, whatever changes. */
 export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<DirectoryEntry> {
   const directory = await inodeAt(fs.metadata, path, 'scandir')
-  if (directory.kind !== 'directory') throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'scandir', path })
+  if (directory.kind !== 'directory')
+    throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'scandir', path })
   for (let after: string | undefined; ;) {
     const portion = await fs.metadata.entries(directory.ino, after === undefined ? {} : { after })
     if (portion.length === 0) return
@@ -113,7 +117,8 @@ export async function removeName(fs: FileSystem, path: string, options: BusyOpti
   const place = await nameAt(fs.metadata, path, 'unlink')
   const { inode, parent, name } = place
   if (inode === undefined) throw systemError('ENOENT', 'no such file', { syscall: 'unlink', path })
-  if (inode.kind === 'directory') throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
+  if (inode.kind === 'directory')
+    throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
   if (isLost(place)) {
     await reclaimLostFile(fs, { ino: inode.ino, name }, 'unlink')
     return fs.freed()

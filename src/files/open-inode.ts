@@ -80,7 +80,8 @@ export class OpenInode {
   find(fileBlock: number): number {
     const { extents } = this
     const guess = extents[this.#last]
-    if (guess !== undefined && guess.fileBlock <= fileBlock && fileBlock < guess.fileBlock + guess.count) return this.#last
+    if (guess !== undefined && guess.fileBlock <= fileBlock && fileBlock < guess.fileBlock + guess.count)
+      return this.#last
     const next = this.firstAtOrBehind(fileBlock)
     if (next === extents.length || extents[next].fileBlock > fileBlock) return -1
     this.#last = next
@@ -125,7 +126,8 @@ export class OpenInode {
 function isSame(a: readonly Extent[], b: readonly Extent[]): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) {
-    if (a[i].fileBlock !== b[i].fileBlock || a[i].deviceBlock !== b[i].deviceBlock || a[i].count !== b[i].count) return false
+    if (a[i].fileBlock !== b[i].fileBlock || a[i].deviceBlock !== b[i].deviceBlock || a[i].count !== b[i].count)
+      return false
   }
   return true
 }

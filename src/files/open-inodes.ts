@@ -9,7 +9,6 @@
  */
 import { breakLayout } from '../layout/break-layout.ts'
 import { RecordKind } from '../layout/format.ts'
-import { listHolders } from '../layout/holders.ts'
 import { systemError } from '../errors.ts'
 import type { Inode } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
@@ -97,7 +96,3 @@ export async function removeIfOrphan(fs: FileSystem, ino: InodeNumber): Promise<
 export async function removeOrphans(fs: FileSystem): Promise<void> {
   for (const ino of await fs.metadata.orphans()) await removeIfOrphan(fs, ino)
 }
-
-/** Who has files or pins here; for `pool.close()`. */
-export const ownHolders = (fs: FileSystem): ReturnType<typeof listHolders> =>
-  listHolders(fs.table, fs.witness).filter((holder) => holder.slot === fs.table.own.index)

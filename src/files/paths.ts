@@ -7,11 +7,12 @@ import { ROOT_INODE } from '../metadata/metadata.ts'
 const NAME_MAX = 255
 
 /** Splits a path into names; '' and '.' between slashes are left out. Throws for what can be no path. */
-export function namesOf(path: string, syscall: string): string[] {
+function namesOf(path: string, syscall: string): string[] {
   if (typeof path !== 'string') throw wrongType('path', 'of type string', path)
   if (path === '') throw systemError('ENOENT', 'the path is empty', { syscall, path })
   if (path.includes('\0')) throw invalidValue('path', 'must be a string without null bytes', path)
-  if (!path.isWellFormed()) throw systemError('EILSEQ', 'the path is not well-formed Unicode, so it has no UTF-8 form', { syscall, path })
+  if (!path.isWellFormed())
+    throw systemError('EILSEQ', 'the path is not well-formed Unicode, so it has no UTF-8 form', { syscall, path })
   const names = path.split('/').filter((name) => name !== '' && name !== '.')
   for (const name of names) {
     if (name.length > NAME_MAX || Buffer.byteLength(name) > NAME_MAX) {
@@ -35,7 +36,8 @@ export async function placeOf(metadata: Metadata, path: string, syscall: string)
   for (const name of namesOf(path, syscall)) {
     const { inode: here } = trail[trail.length - 1]
     if (here === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
-    if (here.kind !== 'directory') throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall, path })
+    if (here.kind !== 'directory')
+      throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall, path })
     if (name === '..') {
       if (trail.length > 1) trail.pop()
     } else {
@@ -61,7 +63,8 @@ export async function inodeAt(metadata: Metadata, path: string, syscall: string)
  */
 export async function nameAt(metadata: Metadata, path: string, syscall: string): Promise<Place> {
   const last = typeof path === 'string' ? path.replace(/\/+$/, '').split('/').at(-1) : ''
-  if (last === '.' || last === '..') throw systemError('EINVAL', `the last name must not be '${last}'`, { syscall, path })
+  if (last === '.' || last === '..')
+    throw systemError('EINVAL', `the last name must not be '${last}'`, { syscall, path })
   const place = await placeOf(metadata, path, syscall)
   if (place.name === '') throw systemError('EBUSY', 'this is the root of the pool', { syscall, path })
   return place
@@ -69,6 +72,7 @@ export async function nameAt(metadata: Metadata, path: string, syscall: string):
 
 async function rootOf(metadata: Metadata, path: string, syscall: string): Promise<Inode> {
   const root = await metadata.inode(ROOT_INODE)
-  if (root === undefined) throw systemError('EUCLEAN', 'the pool has no root directory; check it with fsck', { syscall, path })
+  if (root === undefined)
+    throw systemError('EUCLEAN', 'the pool has no root directory; check it with fsck', { syscall, path })
   return root
 }

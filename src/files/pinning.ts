@@ -50,7 +50,7 @@ const scratch: Claim = { kind: RecordKind.pin, flags: 0, ino: 0, offset: 0, leng
  * Price of a single run that is not revocable: 0.15 µs; revocable: 0.6 µs when the run was pinned a
  * moment ago, else 2 µs for each run.
  */
-export function tryPin(fs: FileSystem, open: OpenInode, range: PinRange, mayTrustAbsence: boolean): Pinned | PinObstacle {
+function tryPin(fs: FileSystem, open: OpenInode, range: PinRange, mayTrustAbsence: boolean): Pinned | PinObstacle {
   const { offset, length } = range
   if (!open.isCached) return 'cold'
   if (offset + length > open.size) return 'end'
@@ -82,7 +82,12 @@ export function tryPin(fs: FileSystem, open: OpenInode, range: PinRange, mayTrus
   return tryPinScattered(fs, open, range, mayTrustAbsence)
 }
 
-function tryPinScattered(fs: FileSystem, open: OpenInode, range: PinRange, mayTrustAbsence: boolean): Pinned | PinObstacle {
+function tryPinScattered(
+  fs: FileSystem,
+  open: OpenInode,
+  range: PinRange,
+  mayTrustAbsence: boolean,
+): Pinned | PinObstacle {
   const { offset, length } = range
   const { table } = fs
   const segments = segmentsOf(open, offset, length)

@@ -54,7 +54,11 @@ export function runsOf(open: OpenInode, segments: readonly Segment[]): Run[] {
 }
 
 /** The bytes of a segment, for the time of a copy under a claim. Not for holes. */
-export function bytesOfSegment(windows: CopyWindows, open: OpenInode, { offset, length, extent: index }: Segment): Uint8Array {
+export function bytesOfSegment(
+  windows: CopyWindows,
+  open: OpenInode,
+  { offset, length, extent: index }: Segment,
+): Uint8Array {
   const extent = open.extents[index]
   return windows.bytes(offset + (extent.deviceBlock - extent.fileBlock) * BLOCK_SIZE, length)
 }

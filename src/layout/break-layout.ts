@@ -100,7 +100,8 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
   })
 }
 
-const firstStateOf = ({ busy }: Pick<CutRequest, 'busy'>): number => (busy === 'wait' ? BreakState.waiting : BreakState.committing)
+const firstStateOf = ({ busy }: Pick<CutRequest, 'busy'>): number =>
+  busy === 'wait' ? BreakState.waiting : BreakState.committing
 
 const startOf = ({ start }: CutRequest, { inode }: Layout): number =>
   start === 'past end' ? Math.ceil(inode.size / BLOCK_SIZE) * BLOCK_SIZE : start
@@ -157,7 +158,9 @@ function pinsOfRange(
   }
   add(overlappingClaims(table, targets))
   for (const slot of table.attached()) {
-    const moved = claimsOf(table, slot).filter((claim) => claim.ino === ino && claim.offset < end && start < claim.offset + claim.length)
+    const moved = claimsOf(table, slot).filter(
+      (claim) => claim.ino === ino && claim.offset < end && start < claim.offset + claim.length,
+    )
     if (moved.length > 0 && !table.reapIfDead(slot)) add(moved)
   }
   return [...pins.values()]
@@ -304,6 +307,9 @@ function busyError(
   claims: readonly ClaimView[],
 ): Error {
   const holders = claims.map((claim) => holderOf(door.table, door.witness, claim))
-  const advice = code === 'EBUSY' ? "release the pins, or ask with busy 'wait' or 'sequester'" : "wait longer, or ask with busy 'sequester'"
+  const advice =
+    code === 'EBUSY'
+      ? "release the pins, or ask with busy 'wait' or 'sequester'"
+      : "wait longer, or ask with busy 'sequester'"
   return systemError(code, `${what} (${describeHolders(holders)}); ${advice}`, { ...request, holders })
 }

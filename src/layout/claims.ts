@@ -66,7 +66,8 @@ export function refusalOf(
   generation: number,
 ): Refusal | undefined {
   const bucket = bucketOf(ino)
-  if (table.breakCount(bucket) !== 0 && hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind))) return 'break'
+  if (table.breakCount(bucket) !== 0 && hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind)))
+    return 'break'
   return table.generation(bucket) === generation ? undefined : 'stale'
 }
 

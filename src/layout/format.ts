@@ -65,7 +65,8 @@ export const FILTER_WORDS = 1024
 export const FILTER_START = SLOT_HEADER_WORDS
 /** Blocks of a region: 1 MiB. */
 export const REGION_SHIFT = 8
-export const filterOf = (deviceBlock: number): number => FILTER_START + ((deviceBlock >>> REGION_SHIFT) & (FILTER_WORDS - 1))
+export const filterOf = (deviceBlock: number): number =>
+  FILTER_START + ((deviceBlock >>> REGION_SHIFT) & (FILTER_WORDS - 1))
 
 /** A break: this slot's owner wants, or makes, a layout change of [start, end) bytes of the inode. */
 export const Break = {

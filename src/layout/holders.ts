@@ -56,10 +56,19 @@ export function transactionHolders(table: PinTable, witness: Witness): Holder[] 
   return holders
 }
 
-function participant(table: PinTable, witness: Witness, slot: number): Pick<Holder, 'pid' | 'threadId' | 'slot' | 'command'> {
+function participant(
+  table: PinTable,
+  witness: Witness,
+  slot: number,
+): Pick<Holder, 'pid' | 'threadId' | 'slot' | 'command'> {
   const words = table.slot(slot)
   const pid = words.load(Slot.pid)
-  return { pid, threadId: words.load(Slot.threadId), slot, command: witness.commandLine(pid, getWide(words, Slot.startTime)) }
+  return {
+    pid,
+    threadId: words.load(Slot.threadId),
+    slot,
+    command: witness.commandLine(pid, getWide(words, Slot.startTime)),
+  }
 }
 
 /** "pid 17 (node server.js) pins bytes 0-4096 for 3 s", for messages. */

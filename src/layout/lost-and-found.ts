@@ -20,7 +20,11 @@ export const heldBy = (door: Pick<Door, 'table'>, entry: LostAndFoundEntry): Cla
   overlappingClaims(door.table, deviceBytesOf(entry.extents))
 
 /** Removes one file of lost+found; EBUSY with holders while its blocks are held. */
-export async function reclaimLostFile(door: Door, entry: Pick<LostAndFoundEntry, 'ino' | 'name'>, syscall: string): Promise<void> {
+export async function reclaimLostFile(
+  door: Door,
+  entry: Pick<LostAndFoundEntry, 'ino' | 'name'>,
+  syscall: string,
+): Promise<void> {
   await breakLayout(door, {
     ino: entry.ino,
     start: 0,

@@ -117,7 +117,13 @@ function overlapsAny(start: number, end: number, targets: readonly DeviceBytes[]
   return low < targets.length && targets[low].start < end
 }
 
-function isOverlapping(table: PinTable, slot: number, chunk: Words, at: number, targets: readonly DeviceBytes[]): boolean {
+function isOverlapping(
+  table: PinTable,
+  slot: number,
+  chunk: Words,
+  at: number,
+  targets: readonly DeviceBytes[],
+): boolean {
   if (chunk.get(at + Record.runCount) !== 1) {
     return isAnyRun(table, slot, chunk, at, (start, end) => overlapsAny(start, end, targets))
   }
@@ -182,7 +188,11 @@ function viewOf(table: PinTable, slot: number, record: number, state: number, ch
 }
 
 /** The parts of extents, in whole blocks, that any of the claims holds a byte of within `targets`. */
-export function heldParts(extents: readonly Extent[], claims: readonly ClaimView[], targets: readonly DeviceBytes[]): Extent[] {
+export function heldParts(
+  extents: readonly Extent[],
+  claims: readonly ClaimView[],
+  targets: readonly DeviceBytes[],
+): Extent[] {
   const held: DeviceBytes[] = claims
     .flatMap((claim) => claim.bytes)
     .filter(({ start, end }) => overlapsAny(start, end, targets))

@@ -154,7 +154,8 @@ export class OwnSlot {
     if (runs > 0) this.#unmark(start, count)
     chunk.store(at, state & ~0xff)
     // Who writes a file and truncates it would scan its own records for the mark of that write.
-    if (runs > 0 && (state & KIND_MASK) === RecordKind.copy) this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
+    if (runs > 0 && (state & KIND_MASK) === RecordKind.copy)
+      this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
     this.#give(record)
     if (next !== 0) this.#releaseMore(next, runs - 1)
   }

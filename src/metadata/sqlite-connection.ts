@@ -31,7 +31,7 @@ export interface SqliteMetadataOptions {
   readonly onNoSpace?: (() => boolean) | undefined
 }
 
-export const DEFAULT_BUSY_TIMEOUT_MS = 45_000
+const DEFAULT_BUSY_TIMEOUT_MS = 45_000
 
 /** Sleeps of the first tries, in ms: at most 0.3 in all, since they stop the event loop. */
 const SPINS_MS = [0.05, 0.1, 0.15]

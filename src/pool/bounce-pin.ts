@@ -17,7 +17,13 @@ const WRITE_BACK_TRIES = 1000
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
 /** A copy of the range; for a write pin its holes get blocks now, so that the write-back cannot run out of space. ERANGE past EOF, ENOSPC. */
-export async function bounceOf(fs: FileSystem, open: OpenInode, range: PinRange, limits: Limits, path: string | undefined): Promise<Uint8Array<ArrayBuffer>> {
+export async function bounceOf(
+  fs: FileSystem,
+  open: OpenInode,
+  range: PinRange,
+  limits: Limits,
+  path: string | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { offset, length } = range
   await mustRefresh(fs, open, 'pin', path)
   const copy = new Uint8Array(offset + length <= open.size ? length : 0)
@@ -32,7 +38,13 @@ export async function bounceOf(fs: FileSystem, open: OpenInode, range: PinRange,
 }
 
 /** Puts a bounce buffer back, at once: release() does not wait. EAGAIN when a layout change of another process won't end. */
-export function writeBounceBack(fs: FileSystem, open: OpenInode, offset: number, copy: Uint8Array, path: string | undefined): void {
+export function writeBounceBack(
+  fs: FileSystem,
+  open: OpenInode,
+  offset: number,
+  copy: Uint8Array,
+  path: string | undefined,
+): void {
   for (let tries = 0; tries < WRITE_BACK_TRIES; tries++) {
     if (open.refreshNow(fs.table, fs.metadata) === false) return
     const length = Math.min(copy.length, open.size - offset)
@@ -47,5 +59,8 @@ export function writeBounceBack(fs: FileSystem, open: OpenInode, offset: number,
     }
     Atomics.wait(nap, 0, 0, 0.1)
   }
-  throw systemError('EAGAIN', 'a layout change of the range is being committed; release the pin again', { syscall: 'release', path })
+  throw systemError('EAGAIN', 'a layout change of the range is being committed; release the pin again', {
+    syscall: 'release',
+    path,
+  })
 }

@@ -43,7 +43,11 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
   assertSupportedPlatform()
   const blocks = Math.floor(checkBytes('sizeBytes', options.sizeBytes) / BLOCK_SIZE)
   if (blocks < LEAST_BLOCKS || blocks > MAX_DEVICE_BLOCKS) {
-    throw outOfRange('sizeBytes', `>= ${LEAST_BLOCKS * BLOCK_SIZE} and <= ${MAX_DEVICE_BLOCKS * BLOCK_SIZE}`, options.sizeBytes)
+    throw outOfRange(
+      'sizeBytes',
+      `>= ${LEAST_BLOCKS * BLOCK_SIZE} and <= ${MAX_DEVICE_BLOCKS * BLOCK_SIZE}`,
+      options.sizeBytes,
+    )
   }
   const properties: PoolProperties = {
     uuid: randomUUID(),
@@ -59,7 +63,8 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
   const table = new SharedTable(directory)
   try {
     const opening = table.lock(LockByte.opening)
-    if (!opening.tryLock()) throw systemError('EBUSY', 'another process is making or opening a pool here', { syscall: 'mkfs', path })
+    if (!opening.tryLock())
+      throw systemError('EBUSY', 'another process is making or opening a pool here', { syscall: 'mkfs', path })
     const leftovers = readdirSync(path)
     if (leftovers.includes('meta.db')) throw systemError('EEXIST', 'there is a pool already', { syscall: 'mkfs', path })
     rmSync(directory.device, { force: true })
@@ -75,7 +80,15 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
 }
 
 /** What a createPool that died may have left. */
-const OWN_NAMES: readonly string[] = ['pins', 'device', 'meta.db.new', 'meta.db.new-wal', 'meta.db.new-shm', 'meta.db.new-journal', 'reserve']
+const OWN_NAMES: readonly string[] = [
+  'pins',
+  'device',
+  'meta.db.new',
+  'meta.db.new-wal',
+  'meta.db.new-shm',
+  'meta.db.new-journal',
+  'reserve',
+]
 
 function makeDirectory({ path, pins }: PoolDirectory): void {
   try {
@@ -87,7 +100,11 @@ function makeDirectory({ path, pins }: PoolDirectory): void {
     // createPool makes `pins` first: without it even a file called `device` is somebody else's.
     const foreign = found.find((name) => !found.includes('pins') || !OWN_NAMES.includes(name))
     if (foreign !== undefined) {
-      throw systemError('ENOTEMPTY', `the directory has other files in it, such as '${foreign}'; name a new or empty one`, { syscall: 'mkfs', path })
+      throw systemError(
+        'ENOTEMPTY',
+        `the directory has other files in it, such as '${foreign}'; name a new or empty one`,
+        { syscall: 'mkfs', path },
+      )
     }
   }
   mkdirSync(pins, { mode: 0o700, recursive: true })

@@ -6,13 +6,11 @@
  * waits for it; parts are small enough for that to be soon (a handle of a FIFO may wait for its writer all the same).
  */
 import type { FileHandle } from 'node:fs/promises'
-import { codeOf, systemError } from '../errors.ts'
+import { systemError } from '../errors.ts'
 import { Remainder } from './remainder.ts'
 
 /** Bytes of one operation. */
 const PART_BYTES = 16 << 20
-/** Sectors of devices: a file whose size is no multiple of it ends in a part that O_DIRECT reads short. */
-const SECTOR_BYTES = 512
 
 export interface FileIo {
   readonly position?: number | undefined
@@ -39,24 +37,14 @@ export async function readFromFile(handle: FileHandle, views: readonly Uint8Arra
   const rest = new Remainder(views, 'readFrom')
   while (rest.left > 0) {
     io.signal?.throwIfAborted()
-    const bytesRead = await readPart(handle, rest, positionOf(io, rest))
+    // At the end of an O_DIRECT file nothing may be aligned any more; there the kernel says 0, not EINVAL.
+    const { bytesRead } = await handle.readv(rest.list(PART_BYTES), positionOf(io, rest))
     if (bytesRead === 0) break
     rest.advance(bytesRead)
   }
   io.signal?.throwIfAborted()
   rest.check()
   return rest.done
-}
-
-async function readPart(handle: FileHandle, rest: Remainder, position: number | undefined): Promise<number> {
-  try {
-    const { bytesRead } = await handle.readv(rest.list(PART_BYTES), position)
-    return bytesRead
-  } catch (error) {
-    // An O_DIRECT file was read up to its end within a sector; from there nothing is aligned any more.
-    if (codeOf(error) === 'EINVAL' && rest.done % SECTOR_BYTES > 0) return 0
-    throw error
-  }
 }
 
 const positionOf = ({ position }: FileIo, { done }: Remainder): number | undefined =>

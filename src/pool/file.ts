@@ -146,12 +146,13 @@ export class File implements AsyncDisposable {
     length?: number,
     position?: number | null,
   ): Promise<{ bytesRead: number; buffer: T }> {
-    const options = typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
+    const options =
+      typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
     this.#mayRead('read')
     const target = partOf(buffer, options)
     const at = options.position ?? this.#position
     checkBytes('position', at)
-    const limits = limitsOf(this.#fs, options as WaitOptions)
+    const limits = limitsOf(this.#fs, options)
     const bytesRead = await readInto(this.#fs, this.#open, target, at, limits, this.path)
     if (options.position === undefined || options.position === null) this.#position = at + bytesRead
     return { bytesRead, buffer }
@@ -168,15 +169,17 @@ export class File implements AsyncDisposable {
     length?: number,
     position?: number | null,
   ): Promise<{ bytesWritten: number; buffer: T }> {
-    const options = typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
+    const options =
+      typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
     this.#mayWrite('write')
     const source = partOf(typeof data === 'string' ? Buffer.from(data) : data, options)
     const at = options.position ?? this.#position
     checkBytes('position', at)
-    const limits = limitsOf(this.#fs, options as WaitOptions)
+    const limits = limitsOf(this.#fs, options)
     const where = this.#mode.appends ? 'end' : at
     const { offset, bytesWritten } = await writeFrom(this.#fs, this.#open, source, where, limits, this.path)
-    if (this.#mode.appends || options.position === undefined || options.position === null) this.#position = offset + bytesWritten
+    if (this.#mode.appends || options.position === undefined || options.position === null)
+      this.#position = offset + bytesWritten
     return { bytesWritten, buffer: data }
   }
 
@@ -218,7 +221,14 @@ export class File implements AsyncDisposable {
     checkSize(offset + length, 'fallocate', this.path)
     const limits = limitsOf(this.#fs, options)
     const end = offset + length
-    await allocateRange(this.#fs, this.#open, { start: offset, end, isGrowing: true, limits, syscall: 'fallocate', path: this.path })
+    await allocateRange(this.#fs, this.#open, {
+      start: offset,
+      end,
+      isGrowing: true,
+      limits,
+      syscall: 'fallocate',
+      path: this.path,
+    })
   }
 
   /** Resolves when no pin is left in the range; new ones are let in meanwhile. ETIMEDOUT with `holders`, AbortError. */
@@ -236,7 +246,11 @@ export class File implements AsyncDisposable {
     if (change.dax !== undefined && change.dax !== null) checkChoice('dax', change.dax, DAX_MODES)
     this.#mustBeOpen('configure')
     const { busy, dax } = change
-    const set = { ...(busy === undefined ? {} : { busy }), ...(dax === undefined ? {} : { dax }), nowNs: nowNs(this.#fs) }
+    const set = {
+      ...(busy === undefined ? {} : { busy }),
+      ...(dax === undefined ? {} : { dax }),
+      nowNs: nowNs(this.#fs),
+    }
     this.#open.inode = await this.#fs.metadata.setAttributes(this.#open.ino, set)
   }
 
@@ -326,16 +340,21 @@ export class File implements AsyncDisposable {
 
   #mayRead(syscall: string): void {
     this.#mustBeOpen(syscall)
-    if (!this.#mode.mayRead) throw systemError('EBADF', 'the file was not opened for reading', { syscall, path: this.path })
+    if (!this.#mode.mayRead)
+      throw systemError('EBADF', 'the file was not opened for reading', { syscall, path: this.path })
   }
 
   #mayWrite(syscall: string): void {
     this.#mustBeOpen(syscall)
-    if (!this.#mode.mayWrite) throw systemError('EBADF', 'the file was not opened for writing', { syscall, path: this.path })
+    if (!this.#mode.mayWrite)
+      throw systemError('EBADF', 'the file was not opened for writing', { syscall, path: this.path })
   }
 }
 
-function partOf(buffer: NodeJS.ArrayBufferView, { offset = 0, length }: { offset?: number; length?: number }): Uint8Array {
+function partOf(
+  buffer: NodeJS.ArrayBufferView,
+  { offset = 0, length }: { offset?: number; length?: number },
+): Uint8Array {
   if (!ArrayBuffer.isView(buffer)) throw wrongType('buffer', 'an ArrayBufferView or a string', buffer)
   checkBytes('offset', offset)
   const rest = buffer.byteLength - offset

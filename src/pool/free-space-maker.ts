@@ -16,7 +16,7 @@ export class FreeSpaceMaker {
   #cancelSoon: (() => void) | undefined
   #isClosed = false
   /** Why the last pass in the background failed; the next call that needs space meets it. */
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(work: Reclaiming) {
     this.#work = work
@@ -29,7 +29,7 @@ export class FreeSpaceMaker {
       SOON_MS,
       () => {
         this.#cancelSoon = undefined
-        this.reclaim().catch((error: unknown) => {
+        this.reclaim().catch((error: Error) => {
           this.#failure = error
         })
       },

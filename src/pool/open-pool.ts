@@ -62,8 +62,11 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const table = new PinTable(surroundings, slot, identity)
     ends.push(() => table.detach())
 
-    const witness = { commandLine: commandLineOf, takenAt: (record: number): string | undefined => pool?.takenAt(record) }
-    let pool: Pool | undefined
+    const witness = {
+      commandLine: commandLineOf,
+      // Of pins only, and there are none before there is the pool.
+      takenAt: (record: number): string | undefined => pool.takenAt(record),
+    }
     const reserve = new HostReserve(directory.reserve)
     const metadata = await openSqliteMetadata(directory.metadata, {
       onTransaction: (isActive) => {
@@ -86,7 +89,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       shared.close()
     }
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
-    pool = new Pool({ path, table, metadata, device, witness, space, reserve, leave, isDebug: options.debug === true })
+    const pool = new Pool({ path, table, metadata, device, witness, space, reserve, leave, isDebug: options.debug === true })
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
     await removeOrphans(pool.fileSystem)
@@ -114,7 +117,10 @@ async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Prom
   const deadline = Date.now() + OPENING_TIMEOUT_MS
   while (!lock.tryLock()) {
     if (Date.now() > deadline) {
-      throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', { syscall: 'open', path })
+      throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', {
+        syscall: 'open',
+        path,
+      })
     }
     await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
   }

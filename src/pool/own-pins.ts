@@ -22,11 +22,15 @@ export class OwnPins {
   #onNoneHeld: (() => void) | undefined
   readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
     const place = this.#places.get(record)
-    const where = place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
-    process.emitWarning(`${what} was dropped without release(): its blocks stay pinned until the process ends; ${where}`, {
-      type: 'HoldfastWarning',
-      code: 'HOLDFAST_PIN_DROPPED',
-    })
+    const where =
+      place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
+    process.emitWarning(
+      `${what} was dropped without release(): its blocks stay pinned until the process ends; ${where}`,
+      {
+        type: 'HoldfastWarning',
+        code: 'HOLDFAST_PIN_DROPPED',
+      },
+    )
   })
 
   constructor(table: PinTable, runViews: RunViews, isDebug: boolean) {

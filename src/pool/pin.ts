@@ -53,7 +53,13 @@ export class Pin implements Disposable {
   #references = 1
 
   /** For `file.pin()` and `file.pinSync()`. */
-  constructor(owner: OwnPins, file: PinnedFile, range: PinRange, { record, buffers, views }: Pinned, writeBack?: WriteBack) {
+  constructor(
+    owner: OwnPins,
+    file: PinnedFile,
+    range: PinRange,
+    { record, buffers, views }: Pinned,
+    writeBack?: WriteBack,
+  ) {
     this.offset = range.offset
     this.length = range.length
     this.mode = range.mode
@@ -143,7 +149,10 @@ export class Pin implements Disposable {
   async readFrom(source: ReadSource, options: IoOptions = {}): Promise<number> {
     this.#mustBeHeld('readFrom')
     if (this.mode !== 'write') {
-      throw systemError('EBADF', "the pin is for reading; take one with mode 'write'", { syscall: 'readFrom', path: this.#file.path })
+      throw systemError('EBADF', "the pin is for reading; take one with mode 'write'", {
+        syscall: 'readFrom',
+        path: this.#file.path,
+      })
     }
     this.retain()
     try {

@@ -40,7 +40,10 @@ export async function listPins({ metadata, table, witness }: FileSystem, path?: 
   return holders
 }
 
-export async function statsOf({ metadata, table, witness, properties }: FileSystem, lost: readonly LostFile[]): Promise<PoolStats> {
+export async function statsOf(
+  { metadata, table, witness, properties }: FileSystem,
+  lost: readonly LostFile[],
+): Promise<PoolStats> {
   const space = await metadata.space()
   const held = lost.reduce((sum, file) => sum + (file.holders.length > 0 ? file.length : 0), 0)
   const pins = listHolders(table, witness).filter((holder) => holder.kind === 'pin')

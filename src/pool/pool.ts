@@ -9,7 +9,15 @@ import { CopyWindows } from '../files/copy-windows.ts'
 import type { BusyOptions, FileSystem } from '../files/file-system.ts'
 import { limitsOf } from '../files/file-system.ts'
 import { nowNs, storeTimes } from '../files/growth.ts'
-import { entriesOf, fileAt, makeDirectory, permissions, removeDirectory, removeName, renameName } from '../files/names.ts'
+import {
+  entriesOf,
+  fileAt,
+  makeDirectory,
+  permissions,
+  removeDirectory,
+  removeName,
+  renameName,
+} from '../files/names.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
 import { inodeAt, placeOf } from '../files/paths.ts'
 import { RunViews } from '../files/run-views.ts'
@@ -17,6 +25,7 @@ import type { Witness } from '../layout/holders.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import { Waiting } from '../layout/waiting.ts'
 import type { DirectoryEntry, Finding, Metadata, PoolProperties } from '../metadata/metadata.ts'
+import { fileModeMask } from '../platform/process-identity.ts'
 import type { PolicyChange, RangeOptions } from './file.ts'
 import { File } from './file.ts'
 import type { FreeSpaceMaker } from './free-space-maker.ts'
@@ -77,6 +86,7 @@ export class Pool implements AsyncDisposable {
       witness,
       waiting: new Waiting(table),
       properties: metadata.properties,
+      umask: fileModeMask(),
       openInodes: new OpenInodes(),
       runViews,
       copyWindows: new CopyWindows(device),
@@ -218,7 +228,9 @@ export class Pool implements AsyncDisposable {
     this.#mustBeOpen('chmod')
     const { metadata } = this.fileSystem
     const { ino } = await inodeAt(metadata, path, 'chmod')
-    await named('chmod', path, () => metadata.setAttributes(ino, { mode: permissions(mode), nowNs: nowNs(this.fileSystem) }))
+    await named('chmod', path, () =>
+      metadata.setAttributes(ino, { mode: permissions(mode), nowNs: nowNs(this.fileSystem) }),
+    )
   }
 
   /**
@@ -315,7 +327,8 @@ export class Pool implements AsyncDisposable {
     }
     this.#isOpen = false
     clearInterval(this.#housekeeping)
-    const left = (): Error => systemError('EBADF', 'the pool was closed meanwhile', { syscall: 'close', path: this.path })
+    const left = (): Error =>
+      systemError('EBADF', 'the pool was closed meanwhile', { syscall: 'close', path: this.path })
     this.fileSystem.waiting.end(left)
     for (const file of [...this.#files]) await file.close()
     await this.#parts.space.close()

@@ -8,7 +8,7 @@
  * Invariants
  *   1. One of the two reads at a time, so bytes stay in order and none is lost. The first one is held still at its handle:
  *      the stream around it may ask for reading whenever it likes (it does so a tick after each push).
- *   2. No read begins after the last byte that fits: the handle is closed within the callback that brought it.
+ *   2. No read begins after the last byte that fits: the callback that brought it stops the reading.
  *   3. Nothing settles before the handle of the duplicate is closed; from then on nobody can write into the blocks.
  *   4. The end of the stream is read once more by the first one, and said by it; so is an error.
  */
@@ -41,13 +41,8 @@ export function descriptorOf(source: Readable): number | undefined {
   if (!(source instanceof Socket) || source instanceof TLSSocket || source.connecting || source.destroyed)
     return undefined
   const fd = handleOf(source)?.fd
-  if (fd === undefined || fd < 0 || hasSeenEnd(source) || isatty(fd)) return undefined
-  return fd
+  return fd === undefined || fd < 0 || isatty(fd) ? undefined : fd
 }
-
-/** Whether its handle has read the end, which the stream may not have said yet. */
-const hasSeenEnd = (source: Readable): boolean =>
-  (source as unknown as { _readableState: { ended: boolean } })._readableState.ended
 
 /** Reads until nothing is left to fill or the socket ends. What the socket has buffered must have been taken before. */
 export async function readFromSocket(
@@ -87,7 +82,6 @@ export async function readFromSocket(
           // Its idle timeout does not see what the duplicate reads.
           if (source.timeout !== undefined && source.timeout > 0) source.setTimeout(source.timeout)
           if (rest.left > 0) return true
-          reader?.destroy()
           resolve()
           return false
         },

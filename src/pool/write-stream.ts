@@ -96,7 +96,6 @@ class Writing {
   run(pieces: readonly Uint8Array[]): Promise<void> {
     this.#target.on('error', this.#onError)
     this.#target.on('close', this.#onClose)
-    this.#connection?.on('close', this.#onClose)
     this.#signal?.addEventListener('abort', this.#onAbort)
     this.#write(pieces)
     return this.#settled.promise
@@ -157,7 +156,6 @@ class Writing {
   /** Listens no more from here: the callback of the last piece may bring the end of a response, and its 'close', with it. */
   #settle(): void {
     this.#target.off('close', this.#onClose)
-    this.#connection?.off('close', this.#onClose)
     this.#signal?.removeEventListener('abort', this.#onAbort)
     const isAlive = this.#failure === undefined || (this.#signal?.aborted === true && this.#target.destroyed !== true)
     // The 'error' of a target that failed may be yet to come, and the call reports it.

@@ -1,9 +1,12 @@
 /** Pins filled from sockets and pipes: straight into the blocks, no byte lost, none too many. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as after } from 'node:timers/promises'
 import { sharedProcess } from '../support/participants.ts'
@@ -19,7 +22,7 @@ import {
   until,
 } from '../support/pinned-content.ts'
 import { checkFilled, checkSound } from '../support/stamps.ts'
-import { BLOCK } from '../support/temporary-pool.ts'
+import { BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
 
 /** Sends in pieces of odd sizes, waiting for each to be taken by the kernel. */
 async function drip(socket: Socket, bytes: Buffer): Promise<void> {
@@ -65,20 +68,6 @@ describe('pins filled from sockets', { concurrency: 1 }, async () => {
       parts.push(await everything(near))
       await sending
       sameBytes(Buffer.concat(parts), bytes)
-    })
-
-    test(`reads that are called at once are served in that order (${kind})`, async (t) => {
-      const { file } = await pinnedContent(t, 12 * BLOCK)
-      const { near, far } = await connection(t, kind)
-      const bytes = randomBytes(12 * BLOCK)
-      const pins = await Promise.all(
-        [0, 1, 2].map((third) => file.pin({ offset: third * 4 * BLOCK, length: 4 * BLOCK, mode: 'write' })),
-      )
-      const reading = Promise.all(pins.map((pin) => pin.readFrom(near)))
-      await drip(far, bytes)
-      await reading
-      sameBytes(Buffer.concat(pins.map((pin) => pin.buffer)), bytes)
-      for (const pin of pins) pin.release()
     })
 
     test(`a read begun while the socket delivers data loses nothing to the socket's own reading (${kind})`, async (t) => {
@@ -182,6 +171,49 @@ describe('pins filled from sockets', { concurrency: 1 }, async () => {
       await checkSound(pool)
     })
   }
+
+  test('reads that are called at once are served in that order', async (t) => {
+    const { file } = await pinnedContent(t, 12 * MIB)
+    const child = spawn('head', ['-c', '14M', '/dev/urandom'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => child.kill())
+    const copy = spawn('tee', [join(temporaryDirectory(t), 'copy')], { stdio: ['pipe', 'pipe', 'inherit'] })
+    t.after(() => copy.kill())
+    child.stdout.pipe(copy.stdin)
+    const pins = await Promise.all(
+      [0, 1, 2].map((third) => file.pin({ offset: third * 4 * MIB, length: 4 * MIB, mode: 'write' })),
+    )
+    await Promise.all(pins.map((pin) => pin.readFrom(copy.stdout)))
+    const rest = await everything(copy.stdout)
+    const whole = await readFile(copy.spawnargs[1])
+    sameBytes(Buffer.concat([...pins.map((pin) => pin.buffer), rest]), whole)
+    for (const pin of pins) pin.release()
+  })
+
+  test('a socket that is told to read meanwhile does so afterwards', async (t) => {
+    const { pin } = await pinnedContent(t, 4 * BLOCK)
+    const { near, far } = await connection(t, 'unix')
+    const bytes = randomBytes(6 * BLOCK)
+    const reading = pin.readFrom(far)
+    const rest = everything(far)
+    await someTurns()
+    await drip(near, bytes)
+    near.end()
+    await reading
+    sameBytes(pin.buffer, bytes.subarray(0, 4 * BLOCK), 'the pin')
+    sameBytes(await rest, bytes.subarray(4 * BLOCK), 'the rest')
+  })
+
+  test('a socket that has seen its end already gives what it has buffered, then nothing', async (t) => {
+    const { pin } = await pinnedContent(t, BLOCK)
+    const { near, far } = await connection(t, 'unix')
+    far.end('buffered')
+    await until('it is buffered', () => near.readableLength === 8)
+    await someTurns()
+    assert.equal(await pin.readFrom(near), 8)
+    assert.equal(await pin.readFrom(near), 0)
+    assert.equal(near.errored, null)
+    assert.equal((await everything(near)).length, 0)
+  })
 
   test('what the socket has buffered comes first', async (t) => {
     const { pin } = await pinnedContent(t, 3 * BLOCK)

@@ -301,6 +301,21 @@ describe('sendTo', { concurrency: 1 }, async () => {
     await nothingPinned(pool)
   })
 
+  test('a file that becomes shorter between the look at its size and the pin ends early', async (t) => {
+    const { pool, file, pin, content } = await pinnedContent(t, 3 * MIB)
+    pin.release()
+    const take = file.pin.bind(file)
+    file.pin = async (options) => {
+      if (options.offset > 0) await pool.truncate('/pinned', MIB + 10)
+      return take(options)
+    }
+    const { near, far } = await connection(t, 'unix')
+    const received = everything(far)
+    assert.equal(await file.sendTo(near), MIB + 10)
+    near.end()
+    sameBytes(await received, content.subarray(0, MIB + 10))
+  })
+
   test('promise 8: a target that fails in the middle, or an abort, ends it, and the last window is let go', async (t) => {
     const { pool, file, pin } = await pinnedContent(t, 6 * MIB)
     pin.release()

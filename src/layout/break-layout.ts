@@ -140,7 +140,7 @@ export async function flushDma(
     await door.waiting.until(
       () => (left().length === 0 ? true : undefined),
       limits,
-      () => busyError(door, request, 'ETIMEDOUT', 'the range is still pinned', left()),
+      () => busyError(door, request, 'ETIMEDOUT', 'the range is still pinned', left(), 'wait longer'),
     )
   })
 }
@@ -305,11 +305,10 @@ function busyError(
   code: 'EBUSY' | 'ETIMEDOUT',
   what: string,
   claims: readonly ClaimView[],
+  advice = code === 'EBUSY'
+    ? "release the pins, or ask with busy 'wait' or 'sequester'"
+    : "wait longer, or ask with busy 'sequester'",
 ): Error {
   const holders = claims.map((claim) => holderOf(door.table, door.witness, claim))
-  const advice =
-    code === 'EBUSY'
-      ? "release the pins, or ask with busy 'wait' or 'sequester'"
-      : "wait longer, or ask with busy 'sequester'"
   return systemError(code, `${what} (${describeHolders(holders)}); ${advice}`, { ...request, holders })
 }

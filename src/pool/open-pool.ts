@@ -89,7 +89,17 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       shared.close()
     }
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
-    const pool = new Pool({ path, table, metadata, device, witness, space, reserve, leave, isDebug: options.debug === true })
+    const pool = new Pool({
+      path,
+      table,
+      metadata,
+      device,
+      witness,
+      space,
+      reserve,
+      leave,
+      isDebug: options.debug === true,
+    })
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
     await removeOrphans(pool.fileSystem)

@@ -8,11 +8,9 @@
  */
 import type { Device } from '../device/device.ts'
 import type { Run } from '../units.ts'
-import { bytesOf } from '../units.ts'
 
-/** Kept for later: at most so many, and so many bytes, but always the last. */
-const KEEP_COUNT = 64
-const KEEP_BYTES = 64 << 20
+/** Kept for later, at most; a mapping costs nothing, its object 300 bytes. */
+const KEEP_COUNT = 1024
 
 export interface RunView {
   readonly run: Run
@@ -21,9 +19,8 @@ export interface RunView {
 
 export class RunViews {
   readonly #device: Device
-  /** By first block, oldest first. */
+  /** By run, oldest first. */
   readonly #kept = new Map<number, RunView>()
-  #keptBytes = 0
 
   constructor(device: Device) {
     this.#device = device
@@ -31,9 +28,10 @@ export class RunViews {
 
   /** Memory over the run, which nobody else has a view of. */
   take(run: Run): RunView {
-    const kept = this.#kept.get(run.start)
+    const key = keyOf(run)
+    const kept = this.#kept.get(key)
     if (kept === undefined || kept.run.count !== run.count) return { run, memory: this.#device.map(run) }
-    this.#drop(kept)
+    this.#kept.delete(key)
     return kept
   }
 
@@ -46,19 +44,23 @@ export class RunViews {
     // The caller moved it elsewhere: nothing is left here to take away.
     if (view.memory.detached) return
     view.memory = view.memory.transfer()
-    const { start, count } = view.run
-    const before = this.#kept.get(start)
-    if (before !== undefined) this.#drop(before)
-    this.#kept.set(start, view)
-    this.#keptBytes += bytesOf(count)
-    for (const oldest of this.#kept.values()) {
-      if (oldest === view || (this.#kept.size <= KEEP_COUNT && this.#keptBytes <= KEEP_BYTES)) break
-      this.#drop(oldest)
+    const key = keyOf(view.run)
+    const other = this.#kept.get(key)
+    if (other !== undefined) this.#drop(key, other)
+    this.#kept.set(key, view)
+    if (this.#kept.size <= KEEP_COUNT) return
+    for (const [oldest, kept] of this.#kept) {
+      this.#drop(oldest, kept)
+      break
     }
   }
 
-  #drop(view: RunView): void {
-    this.#kept.delete(view.run.start)
-    this.#keptBytes -= bytesOf(view.run.count)
+  /** Detached at once: left to the garbage collector, a mapping is dear. */
+  #drop(key: number, { memory }: RunView): void {
+    this.#kept.delete(key)
+    memory.transfer(0)
   }
 }
+
+/** The same for few runs that differ only in their length, which `take` looks at. */
+const keyOf = ({ start, count }: Run): number => start * 0x1_0000 + Math.min(count, 0xffff)

@@ -5,7 +5,8 @@
  * peer has made room; the kernel copies or sends within that call. Nothing refers to the blocks after the callback.
  *   - An abort cannot take a queued write back. While bytes are queued the target is destroyed, as fetch does it: closing
  *     the handle is what takes the pointers away from libuv. With nothing queued the target is left alone.
- *   - An HTTP message can be closed without calling back. Its connection is destroyed then, if it is not yet.
+ *   - An HTTP message may drop a write without calling back: then it is over when the connection is closed, and no sooner
+ *     (a request that is upgraded is closed while its connection sends on).
  *   - An HTTP message that has no connection yet keeps what it gets, and sends it even after it was destroyed
  *     (a response that is queued behind another one). It gets copies until it has one.
  *
@@ -81,6 +82,8 @@ function inParts(view: Uint8Array): Uint8Array[] {
 class Writing {
   readonly #target: ByteSink
   readonly #connection: Socket | undefined
+  /** Whose 'close' is the end of it, called back or not. */
+  readonly #closing: ByteSink | Socket
   readonly #signal: AbortSignal | undefined
   readonly #settled = Promise.withResolvers<void>()
   #waiting = 0
@@ -89,13 +92,14 @@ class Writing {
   constructor(target: ByteSink, connection: Socket | undefined, signal: AbortSignal | undefined) {
     this.#target = target
     this.#connection = connection
+    this.#closing = connection ?? target
     this.#signal = signal
   }
 
   /** Hands all pieces over at once, in order. Settles when each was called back, or none can be read any more. */
   run(pieces: readonly Uint8Array[]): Promise<void> {
     this.#target.on('error', this.#onError)
-    this.#target.on('close', this.#onClose)
+    this.#closing.on('close', this.#onClose)
     this.#signal?.addEventListener('abort', this.#onAbort)
     this.#write(pieces)
     return this.#settled.promise
@@ -120,8 +124,8 @@ class Writing {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
-    // Why the stream was destroyed says more than that the write was cancelled by it.
-    if (error !== undefined && error !== null) this.#fail(this.#connection?.errored ?? this.#target.errored ?? error)
+    // Why the connection was destroyed says more than that the write was cancelled by it.
+    if (error !== undefined && error !== null) this.#fail(this.#connection?.errored ?? error)
     // Some versions of Node.js call back without an error what destroy() cancelled.
     else if (this.#connection?.destroyed === true) this.#fail(closedEarly(this.#connection))
     this.#waiting--
@@ -134,18 +138,21 @@ class Writing {
   }
 
   readonly #onClose = (): void => {
-    this.#connection?.destroy()
     // Callbacks that come at all come in this turn of the event loop, and know better.
     setImmediate(() => {
-      this.#fail(closedEarly(this.#target))
+      this.#fail(closedEarly(this.#closing))
       this.#settle()
     })
   }
 
   readonly #onAbort = (): void => {
     this.#fail(this.#signal?.reason)
-    if (this.#connection === undefined) this.#settle()
-    else if (this.#target.writableLength !== 0) this.#target.destroy?.()
+    if (this.#connection === undefined) {
+      this.#settle()
+    } else if (this.#target.writableLength !== 0 || this.#connection.writableLength > 0) {
+      this.#target.destroy?.()
+      this.#connection.destroy()
+    }
   }
 
   /** The first reason counts. */
@@ -153,9 +160,8 @@ class Writing {
     this.#failure ??= { error }
   }
 
-  /** Listens no more from here: the callback of the last piece may bring the end of a response, and its 'close', with it. */
   #settle(): void {
-    this.#target.off('close', this.#onClose)
+    this.#closing.off('close', this.#onClose)
     this.#signal?.removeEventListener('abort', this.#onAbort)
     const isAlive = this.#failure === undefined || (this.#signal?.aborted === true && this.#target.destroyed !== true)
     // The 'error' of a target that failed may be yet to come, and the call reports it.

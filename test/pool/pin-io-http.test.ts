@@ -14,6 +14,7 @@ import {
   nothingPinned,
   pinnedContent,
   sameBytes,
+  someTurns,
   stateOf,
   take,
   until,
@@ -127,8 +128,8 @@ describe('pins written to HTTP messages', { concurrency: 1 }, async () => {
     const writing = pin.writeTo(exchange[1])
     await take(socket, 100)
     assert.equal((await pool.pins()).length, 1)
-    socket.destroy()
-    await assert.rejects(writing, (error: NodeJS.ErrnoException) => typeof error.code === 'string')
+    socket.resetAndDestroy()
+    await assert.rejects(writing, { code: 'ECONNRESET' })
     pin.release()
     await nothingPinned(pool)
   })
@@ -252,6 +253,45 @@ describe('pins written to HTTP messages', { concurrency: 1 }, async () => {
     pin.release()
     await nothingPinned(pool)
   })
+
+  for (const how of ['sent', 'aborted'] as const) {
+    test(`promise 8: a request that is upgraded, and closed thereby, holds the pin until its body is ${how}`, async (t) => {
+      const { pool, pin, content } = await pinnedContent(t, MORE_THAN_FITS)
+      const { server, port } = await serve(t)
+      const headers = { connection: 'upgrade', upgrade: 'test', 'content-length': content.length }
+      const post = request({ port, method: 'POST', headers })
+      const [upgraded, asked] = [once(post, 'upgrade'), once(server, 'upgrade')]
+      post.flushHeaders()
+      const [near] = (await once(post, 'socket')) as [Socket]
+      if (near.connecting) await once(near, 'connect')
+      const abort = new AbortController()
+      const writing = pin.writeTo(post, { signal: abort.signal })
+      const state = stateOf(writing)
+      pin.release()
+      const [, far, head] = (await asked) as [IncomingMessage, Socket, Buffer]
+      far.pause()
+      far.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\n')
+      await upgraded
+      await someTurns()
+      assert.equal(post.closed, true)
+      assert.equal(state.isSettled, false)
+      assert.equal((await pool.pins()).length, 1)
+      if (how === 'aborted') {
+        abort.abort(new Error('enough'))
+        await assert.rejects(writing, { message: 'enough' })
+        assert.equal(near.destroyed, true)
+        await nothingPinned(pool)
+        far.destroy()
+        return
+      }
+      const received = everything(far)
+      assert.equal(await writing, content.length)
+      near.end()
+      sameBytes(Buffer.concat([head, await received]), content)
+      far.destroy()
+      await nothingPinned(pool)
+    })
+  }
 
   test('the body of a request fills a pin', async (t) => {
     const { pool, pin, content } = await pinnedContent(t, MIB)

@@ -1,7 +1,7 @@
 /** Pins and streams that are no socket: these get and give copies. Pipes of child processes, and sendTo. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import http2 from 'node:http2'
@@ -188,7 +188,9 @@ describe('pins and streams', { concurrency: 1 }, () => {
     const writingToo = pin.writeTo(stuckToo)
     stuckToo.destroy(new Error('no more'))
     await assert.rejects(writingToo, { message: 'no more' })
-    await assert.rejects(pin.writeTo(stuckToo), { message: 'no more' })
+    await assert.rejects(pin.writeTo(stuckToo), { code: 'ERR_STREAM_DESTROYED' })
+    const simple = Object.assign(new EventEmitter(), { write: () => simple.emit('error', new Error('not a byte')) })
+    await assert.rejects(pin.writeTo(simple as never), { message: 'not a byte' })
     await someTurns()
     pin.release()
     await nothingPinned(pool)
@@ -304,10 +306,10 @@ describe('sendTo', { concurrency: 1 }, async () => {
   test('a file that becomes shorter between the look at its size and the pin ends early', async (t) => {
     const { pool, file, pin, content } = await pinnedContent(t, 3 * MIB)
     pin.release()
-    const take = file.pin.bind(file)
+    const pinNow = file.pin.bind(file)
     file.pin = async (options) => {
       if (options.offset > 0) await pool.truncate('/pinned', MIB + 10)
-      return take(options)
+      return pinNow(options)
     }
     const { near, far } = await connection(t, 'unix')
     const received = everything(far)

@@ -231,6 +231,15 @@ describe('pins written to sockets', { concurrency: 1 }, async () => {
     await nothingPinned(pool)
   })
 
+  test('a write that is cancelled fails, also where Node.js calls it back without an error', async (t) => {
+    const { pin } = await pinnedContent(t, BLOCK)
+    const { near } = await connection(t, 'unix')
+    near._write = (_, __, callback) => void near.once('close', () => callback())
+    const writing = pin.writeTo(near)
+    near.destroy()
+    await assert.rejects(writing, { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+  })
+
   test('a socket that is still connecting gets the pin when it is connected', async (t) => {
     const { pin, content } = await pinnedContent(t, MIB)
     const server = createServer().listen(0, '127.0.0.1')

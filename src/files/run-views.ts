@@ -10,7 +10,7 @@ import type { Device } from '../device/device.ts'
 import type { Run } from '../units.ts'
 
 /** Kept for later, at most; a mapping costs nothing, its object 300 bytes. */
-const KEEP_COUNT = 1024
+const KEEP_COUNT = 4096
 
 export interface RunView {
   readonly run: Run

@@ -34,6 +34,12 @@ export async function readInto(
   let done = 0
   let isFresh = false
   while (done < target.length) {
+    const turn = fs.turnIfDue()
+    if (turn !== undefined) {
+      await turn
+      // Others had their turn too: what was absent may be there.
+      isFresh = false
+    }
     const at = position + done
     if (!open.isCached || (!isFresh && at + Math.min(PIECE_BYTES, target.length - done) > open.size)) {
       await mustRefresh(fs, open, 'read', path)
@@ -87,6 +93,8 @@ export async function writeFrom(
   let done = 0
   try {
     while (done < data.length) {
+      const turn = fs.turnIfDue()
+      if (turn !== undefined) await turn
       const piece = data.subarray(done, done + PIECE_BYTES)
       const at: GrowthPosition = offset < 0 ? 'end' : offset + done
       const went = await writePiece(fs, open, piece, at, limits, path)

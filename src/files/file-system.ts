@@ -17,6 +17,8 @@ export interface FileSystem extends Door {
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
   readonly copyWindows: CopyWindows
+  /** A promise of the event loop's next turn when this one has lasted long: awaited between pieces of work. */
+  turnIfDue(): Promise<void> | undefined
   /** Turns busy extents and idle lost files into free space; whether there was any. */
   makeSpace(): Promise<boolean>
   /** The same for what frees space itself: when nothing else is left, the host's reserve is given back. */

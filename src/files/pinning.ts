@@ -123,6 +123,8 @@ export async function pinRange(
   path: string | undefined,
 ): Promise<Pinned> {
   const { offset, length } = range
+  const turn = fs.turnIfDue()
+  if (turn !== undefined) await turn
   for (let isFresh = false; ;) {
     const outcome = tryPin(fs, open, range, isFresh)
     if (typeof outcome !== 'string') return outcome

@@ -19,6 +19,7 @@ import type { Holder } from '../errors.ts'
 import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 import type { Patience } from './metadata.ts'
+import { turnIfDue } from '../platform/event-loop.ts'
 
 export interface SqliteMetadataOptions {
   /** How long an operation waits for other writers when its patience does not say. Default 45,000. */
@@ -156,6 +157,9 @@ export class SqliteConnection {
 
   /** Not an async function: where nothing waits, which is nearly always, one promise is all it costs. */
   #retried<T>(syscall: string, attempt: () => T, patience?: Patience): Promise<T> {
+    // Before, not after: what was committed is to be told at once.
+    const turn = turnIfDue()
+    if (turn !== undefined) return turn.then(() => this.#retried(syscall, attempt, patience))
     try {
       this.#refuseAfterFailure(syscall)
       patience?.signal?.throwIfAborted()

@@ -312,7 +312,8 @@ export class File implements AsyncDisposable {
     open.handles++
     const writeBack = (): void => {
       if (options.mode === 'write') writeBounceBack(this.#fs, open, options.offset, copy, this.path)
-      void this.#fs.openInodes.close(this.#fs, open)
+      // What fails here is a failure of the store, which everything after meets as well.
+      this.#fs.openInodes.close(this.#fs, open).catch((error: Error) => process.emitWarning(error))
     }
     const bounce = { record: this.#owner.nextBounceKey(), buffers: [copy], views: [] }
     return new Pin(this.#owner.pins, this, options, bounce, writeBack)

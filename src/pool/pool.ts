@@ -25,6 +25,7 @@ import type { Witness } from '../layout/holders.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import { Waiting } from '../layout/waiting.ts'
 import type { DirectoryEntry, Finding, Metadata, PoolProperties } from '../metadata/metadata.ts'
+import { turnIfDue } from '../platform/event-loop.ts'
 import { fileModeMask } from '../platform/process-identity.ts'
 import type { PolicyChange, RangeOptions } from './file.ts'
 import { File } from './file.ts'
@@ -90,6 +91,7 @@ export class Pool implements AsyncDisposable {
       openInodes: new OpenInodes(),
       runViews,
       copyWindows: new CopyWindows(device),
+      turnIfDue,
       makeSpace: () => space.make(fs, () => removeOrphans(fs)),
       makeSpaceToFree: async () => (await fs.makeSpace()) || parts.reserve.giveBack(),
       freed: () => space.soon(),

@@ -157,8 +157,8 @@ export class SqliteConnection {
 
   /** Not an async function: where nothing waits, which is nearly always, one promise is all it costs. */
   #retried<T>(syscall: string, attempt: () => T, patience?: Patience): Promise<T> {
-    // Before, not after: what was committed is to be told at once.
-    const turn = turnIfDue()
+    // Before, not after: what was committed is to be told at once. Never in a callback, which must not begin another.
+    const turn = this.#isActive ? undefined : turnIfDue()
     if (turn !== undefined) return turn.then(() => this.#retried(syscall, attempt, patience))
     try {
       this.#refuseAfterFailure(syscall)

@@ -125,7 +125,11 @@ export class Pool implements AsyncDisposable {
       nextBounceKey: () => --this.#bounceKey,
       forget: (file: File) => void this.#files.delete(file),
     }
-    const file = new File(owner, await fs.openInodes.open(fs, inode, path), mode, path)
+    this.#mustBeOpen('open')
+    const opened = await fs.openInodes.open(fs, inode, path)
+    // A close of the pool that came meanwhile has closed the files there were: this one must not outlive it.
+    this.#mustBeOpen('open')
+    const file = new File(owner, opened, mode, path)
     this.#files.add(file)
     try {
       if (mode.truncates && mode.mayWrite && inode.size > 0) await file.truncate(0, options)

@@ -32,8 +32,8 @@ export class SharedTable implements TableMemory {
   readonly table: Words
   readonly liveness: Liveness
   readonly #directory: PoolDirectory
-  /** The description that has this participant's locks. */
-  readonly #fd: number
+  /** The description that has this participant's locks; -1 afterwards, as the number may be another file's by then. */
+  #fd: number
   readonly #mappings: MappedMemory[] = []
   readonly #views: ArrayBuffer[] = []
   readonly #slots: Words[] = []
@@ -79,11 +79,15 @@ export class SharedTable implements TableMemory {
     return (chunks[chunk] ??= this.#mapFile(this.#directory.slot(slot), SLOT_BYTES + chunk * CHUNK_BYTES, CHUNK_BYTES))
   }
 
-  /** Ends all mappings and, by closing the description, all locks. Whatever still comes then meets a TypeError, no signal. */
+  /**
+   * Ends all mappings and, by closing the description, all locks. Whatever still comes then meets a TypeError, no signal;
+   * or EBADF.
+   */
   close(): void {
     for (const view of this.#views) view.transfer(0)
     for (const mapping of this.#mappings) mapping.unmap()
     closeSync(this.#fd)
+    this.#fd = -1
   }
 
   #mapFile(path: string, offset: number, length: number): Words {

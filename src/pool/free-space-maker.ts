@@ -56,11 +56,11 @@ export class FreeSpaceMaker {
     return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
   }
 
-  /** No pass begins any more; resolves when the one under way is over. */
+  /** No pass begins by itself any more; resolves when the one under way is over, however it went: who began it is told. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelSoon?.()
-    await this.#pass
+    await this.#pass?.catch(() => undefined)
   }
 
   async #reclaim(): Promise<number> {

@@ -318,7 +318,7 @@ export class Pool implements AsyncDisposable {
   /**
    * Ends this participant: open files are closed, everything is made durable. EBUSY with `holders` while it has pins;
    * with `force` their views are taken away (length 0), and their blocks stay busy until they are released or the
-   * process ends: I/O may still be under way in them.
+   * process ends: I/O may still be under way in them. When something can't be made durable (EIO …) it has left all the same.
    * A second call does nothing.
    */
   async close(options: { force?: boolean } = {}): Promise<void> {
@@ -336,13 +336,16 @@ export class Pool implements AsyncDisposable {
     const left = (): Error =>
       systemError('EBADF', 'the pool was closed meanwhile', { syscall: 'close', path: this.path })
     this.fileSystem.waiting.end(left)
-    for (const file of [...this.#files]) await file.close()
     await this.#parts.space.close()
     await this.#checkpoint
-    await this.fileSystem.device.flush()
-    await this.fileSystem.metadata.sync()
-    await this.fileSystem.metadata.close()
-    this.#pins.whenNoneHeld(this.#parts.leave)
+    try {
+      for (const file of [...this.#files]) await file.close()
+      await this.fileSystem.device.flush()
+      await this.fileSystem.metadata.sync()
+    } finally {
+      await this.fileSystem.metadata.close()
+      this.#pins.whenNoneHeld(this.#parts.leave)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
 import { setWide } from '../layout/words.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { commandLine, processStartTime } from '../platform/process-identity.ts'
@@ -46,29 +47,32 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
   assertSupportedPlatform()
   const directory = poolDirectory(path)
   requirePool(directory)
-  const shared = new SharedTable(directory)
-  const ends: (() => unknown)[] = [() => shared.close()]
+  // What ends this participant, last things first: here when a step fails, later as the last step of `Pool.close`.
+  const ends = new DisposableStack()
+  let metadata: Metadata | undefined
+  let pool: Pool | undefined
   try {
+    const shared = new SharedTable(directory)
+    ends.defer(() => shared.close())
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
     const isFresh = !isAnybodyAlive(shared)
     if (isFresh) resetTable(shared)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
-    ends.push(() => bells.close())
+    ends.defer(() => bells.close())
     const clock = new SystemClock()
     const surroundings = { memory: shared, liveness: shared.liveness, bells, clock }
     const identity = { pid: process.pid, threadId, startTime: processStartTime(process.pid) ?? 0 }
     const table = new PinTable(surroundings, slot, identity)
-    ends.push(() => table.detach())
+    ends.defer(() => table.detach())
 
     const witness = {
       commandLine: commandLineOf,
-      // Of pins only, and there are none before there is the pool.
-      takenAt: (record: number): string | undefined => pool.takenAt(record),
+      takenAt: (record: number): string | undefined => pool?.takenAt(record),
     }
     const reserve = new HostReserve(directory.reserve)
-    const metadata = await openSqliteMetadata(directory.metadata, {
+    metadata = await openSqliteMetadata(directory.metadata, {
       onTransaction: (isActive) => {
         const since = isActive ? clock.nowMs() : 0
         setWide(table.own.words, Slot.transactionSince, since)
@@ -76,20 +80,13 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       whoHoldsTransaction: () => transactionHolders(table, witness),
       onNoSpace: () => reserve.giveBack(),
     })
-    ends.push(() => metadata.close())
     const device = FileDevice.open(directory.device, metadata.properties.blockCount)
-    ends.push(() => device.close())
+    ends.defer(() => device.close())
     if (isFresh) await repairAfterReboot(directory, metadata, device)
     reserve.take()
 
-    const leave = (): void => {
-      device.close()
-      table.detach()
-      bells.close()
-      shared.close()
-    }
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })
-    const pool = new Pool({
+    pool = new Pool({
       path,
       table,
       metadata,
@@ -97,7 +94,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       witness,
       space,
       reserve,
-      leave,
+      leave: () => ends.dispose(),
       isDebug: options.debug === true,
     })
     table.reap()
@@ -107,7 +104,10 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     opening.unlock()
     return pool
   } catch (error) {
-    for (const end of ends.toReversed()) await end()
+    // The caller is told why the pool could not be opened, not what else fails for the same reason.
+    await pool?.close().catch(() => undefined)
+    await metadata?.close()
+    ends.dispose()
     throw error
   }
 }

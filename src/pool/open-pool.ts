@@ -29,7 +29,7 @@ import { LockByte, poolDirectory } from './pool-directory.ts'
 import { repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
 import { FifoBells, SharedTable } from './shared-table.ts'
-import { SystemClock } from './system-clock.ts'
+import { systemClock } from './system-clock.ts'
 
 export interface OpenPoolOptions {
   /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
@@ -61,8 +61,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
-    const clock = new SystemClock()
-    const surroundings = { memory: shared, liveness: shared.liveness, bells, clock }
+    const surroundings = { memory: shared, liveness: shared.liveness, bells, clock: systemClock }
     const identity = { pid: process.pid, threadId, startTime: processStartTime(process.pid) ?? 0 }
     const table = new PinTable(surroundings, slot, identity)
     ends.defer(() => table.detach())
@@ -74,7 +73,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const reserve = new HostReserve(directory.reserve)
     metadata = await openSqliteMetadata(directory.metadata, {
       onTransaction: (isActive) => {
-        const since = isActive ? clock.nowMs() : 0
+        const since = isActive ? systemClock.nowMs() : 0
         setWide(table.own.words, Slot.transactionSince, since)
       },
       whoHoldsTransaction: () => transactionHolders(table, witness),

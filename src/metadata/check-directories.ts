@@ -1,4 +1,4 @@
-/** The checks of names: one tree, right link counts, /lost+found as it should be. Only check.ts calls. */
+/** The checks of names: one tree, right kinds and link counts, /lost+found as it should be. Only check.ts calls. */
 import type { Check } from './check.ts'
 import { LOST_AND_FOUND_INODE, ROOT_INODE } from './metadata.ts'
 import { LOST_AND_FOUND_NAME } from './schema.ts'
@@ -44,10 +44,16 @@ export const DIRECTORY_CHECKS: readonly Check[] = [
   },
   {
     code: 'file-links',
-    sql: `SELECT 'file ' || ino || ' says ' || nlink || ' names and has ' || n AS message
-          FROM (SELECT ino, nlink, (SELECT count(*) FROM dentries d WHERE d.ino = i.ino) AS n FROM inodes i
-                WHERE kind = 'file')
-          WHERE nlink <> n`,
+    sql: `SELECT kind || ' ' || ino || ' says ' || nlink || ' names and has ' || n AS message
+          FROM (SELECT ino, kind, nlink, (SELECT count(*) FROM dentries d WHERE d.ino = i.ino) AS n FROM inodes i
+                WHERE kind <> 'directory')
+          WHERE nlink <> n OR (n = 0 AND kind <> 'file')`,
+  },
+  {
+    code: 'dentry-kind',
+    sql: `SELECT 'the name ' || d.name || ' in directory ' || d.parent || ' says ' || d.kind || ' and names a ' || i.kind
+            AS message
+          FROM dentries d JOIN inodes i ON i.ino = d.ino WHERE d.kind <> i.kind`,
   },
   {
     code: 'directory-links',

@@ -67,16 +67,6 @@ export const SPACE_CHECKS: readonly Check[] = [
           FROM (SELECT ino, blocks, (SELECT coalesce(sum(count), 0) FROM extents WHERE inode = ino) AS n FROM inodes)
           WHERE blocks <> n`,
   },
-  {
-    code: 'directory-content',
-    sql: `SELECT 'directory ' || ino || ' has content' AS message FROM inodes
-          WHERE kind = 'directory' AND (size <> 0 OR EXISTS (SELECT 1 FROM extents WHERE inode = ino))`,
-  },
-  {
-    code: 'inode-size',
-    sql: `SELECT 'inode ' || ino || ' has the size ' || size AS message FROM inodes
-          WHERE size NOT BETWEEN 0 AND 9007199254740991`,
-  },
   counter('free', 'SELECT coalesce(sum(count), 0) FROM free'),
   counter('mapped', 'SELECT coalesce(sum(count), 0) FROM extents'),
   counter('busy', 'SELECT coalesce(sum(count), 0) FROM busy'),

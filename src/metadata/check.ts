@@ -7,6 +7,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { DIRECTORY_CHECKS } from './check-directories.ts'
+import { INODE_CHECKS } from './check-inodes.ts'
 import { SPACE_CHECKS, blockFindings } from './check-space.ts'
 import type { Finding } from './metadata.ts'
 import { isBusy, isSqliteError } from './sqlite-errors.ts'
@@ -50,7 +51,7 @@ function* allFindings(db: DatabaseSync): Generator<Finding> {
     }
   }
   yield* blockFindings(db)
-  for (const { code, sql } of [...SPACE_CHECKS, ...DIRECTORY_CHECKS]) {
+  for (const { code, sql } of [...SPACE_CHECKS, ...INODE_CHECKS, ...DIRECTORY_CHECKS]) {
     for (const row of db.prepare(sql).iterate()) yield { code, message: String(row['message']) }
   }
 }

@@ -2,6 +2,7 @@
  * Arithmetic on extents and ranges: pure functions on sorted lists. Every list that comes in or goes out is ascending
  * and free of overlaps; `joined` lists are also merged where two elements touch.
  */
+import assert from 'node:assert/strict'
 import type { Extent, FileRange, Run } from '../units.ts'
 
 export const fileEnd = (extent: Extent): number => extent.fileBlock + extent.count
@@ -89,6 +90,21 @@ export function split(
     }
   }
   return { inside, outside }
+}
+
+/**
+ * Moves what is mapped from file block `from` on by `by` blocks. `moved` is that as it was, `placed` all as it is then.
+ * Below 0: nothing may be mapped in the `-by` blocks before `from`.
+ */
+export function shifted(
+  extents: readonly Extent[],
+  { from, by }: { readonly from: number; readonly by: number },
+): { moved: Extent[]; placed: Extent[] } {
+  const { inside: moved, outside: staying } = split(extents, [{ start: from, end: Infinity } as FileRange])
+  const last = staying.at(-1)
+  assert((last === undefined ? 0 : fileEnd(last)) <= from + Math.min(by, 0), 'blocks would move over others')
+  const there = moved.map(({ fileBlock, deviceBlock, count }) => makeExtent(fileBlock + by, deviceBlock, count))
+  return { moved, placed: [...staying, ...there] }
 }
 
 /** Where nothing is mapped in `range`. */

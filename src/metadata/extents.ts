@@ -5,14 +5,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Extent, InodeNumber, Run } from '../units.ts'
 import { makeExtent, makeRun } from './extent-arithmetic.ts'
-import { INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
+import { INODE_COLUMN_COUNT, INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow } from './inodes.ts'
 import type { Layout } from './metadata.ts'
 
 type ExtentRow = readonly [fileBlock: number, deviceBlock: number, count: number]
-
-/** Where the list of extents is in a row of `#layout`. */
-const EXTENTS_AT = 15
 
 export class ExtentTable {
   readonly #layout: StatementSync
@@ -42,7 +39,7 @@ export class ExtentTable {
   layout(ino: InodeNumber): Layout | undefined {
     const row = this.#layout.get(ino) as InodeRow | undefined
     if (row === undefined) return undefined
-    return { inode: inodeOf(row), extents: extentsOf(row[EXTENTS_AT] as string | null) }
+    return { inode: inodeOf(row), extents: extentsOf(row[INODE_COLUMN_COUNT] as string | null) }
   }
 
   of(ino: InodeNumber): Extent[] {

@@ -1,15 +1,18 @@
 /**
  * The inodes table, one statement for each thing that is done to it. Called inside of a transaction, by the operations
- * of this folder.
+ * of this folder. Whatever changes a row marks its inode.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { InodeNumber } from '../units.ts'
+import type { TransactionMarks } from './transaction-marks.ts'
 import type { BusyPolicy, DaxMode, Inode, InodeKind } from './metadata.ts'
 
-/** The columns of an inode in the order that {@link inodeOf} expects. */
+/** The columns of an inode in the order that {@link inodeOf} expects; {@link INODE_COLUMN_COUNT} of them. */
 export const INODE_COLUMNS =
   'i.ino, i.kind, i.mode, i.uid, i.gid, i.nlink, i.size, i.blocks, ' +
-  'i.atime_ns, i.mtime_ns, i.ctime_ns, i.birthtime_ns, i.change_count, i.busy, i.dax'
+  'i.atime_ns, i.mtime_ns, i.ctime_ns, i.birthtime_ns, i.change_count, i.busy, i.dax, i.target, i.rdev'
+
+export const INODE_COLUMN_COUNT = 17
 
 /** A row that begins with {@link INODE_COLUMNS}, read as an array with bigints (times need all 64 bits). */
 export type InodeRow = readonly [
@@ -28,6 +31,8 @@ export type InodeRow = readonly [
   changeCount: bigint,
   busy: BusyPolicy | null,
   dax: DaxMode | null,
+  target: string | null,
+  rdev: bigint,
   ...rest: (bigint | string | null)[],
 ]
 
@@ -48,6 +53,8 @@ export function inodeOf(row: InodeRow): Inode {
     changeCount: Number(row[12]),
     busy: row[13] ?? undefined,
     dax: row[14] ?? undefined,
+    target: row[15] ?? undefined,
+    rdev: Number(row[16]),
   }
 }
 
@@ -63,26 +70,31 @@ export function prepareInodes(db: DatabaseSync, sql: string): StatementSync {
 export type NewInode = Omit<Inode, 'ino'>
 
 export class InodeTable {
+  readonly #marks: TransactionMarks
   readonly #get: StatementSync
   readonly #insert: StatementSync
   readonly #delete: StatementSync
+  readonly #touch: StatementSync
   readonly #touchDirectory: StatementSync
-  readonly #loseName: StatementSync
+  readonly #setLinks: StatementSync
   readonly #setAttributes: StatementSync
   readonly #setContent: StatementSync
   readonly #addBlocks: StatementSync
+  readonly #lastName: StatementSync
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, marks: TransactionMarks) {
+    this.#marks = marks
     this.#get = prepareInodes(db, `SELECT ${INODE_COLUMNS} FROM inodes i WHERE ino = ?`)
     this.#insert = db.prepare(
       'INSERT INTO inodes (kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
-        'change_count, busy, dax) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        'change_count, busy, dax, target, rdev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     )
     this.#delete = db.prepare('DELETE FROM inodes WHERE ino = ?')
+    this.#touch = db.prepare('UPDATE inodes SET ctime_ns = ?, change_count = change_count + 1 WHERE ino = ?')
     this.#touchDirectory = db.prepare(
       'UPDATE inodes SET nlink = nlink + ?, mtime_ns = ?, ctime_ns = ?, change_count = change_count + 1 WHERE ino = ?',
     )
-    this.#loseName = db.prepare(
+    this.#setLinks = db.prepare(
       'UPDATE inodes SET nlink = ?, ctime_ns = ?, change_count = ?, last_name = ? WHERE ino = ?',
     )
     this.#setAttributes = db.prepare(
@@ -93,6 +105,8 @@ export class InodeTable {
       'UPDATE inodes SET size = ?, blocks = ?, mtime_ns = ?, ctime_ns = ?, change_count = ? WHERE ino = ?',
     )
     this.#addBlocks = db.prepare('UPDATE inodes SET blocks = ? WHERE ino = ?')
+    this.#lastName = db.prepare('SELECT last_name FROM inodes WHERE ino = ?')
+    this.#lastName.setReturnArrays(true)
   }
 
   get(ino: InodeNumber): Inode | undefined {
@@ -117,39 +131,68 @@ export class InodeTable {
       changeCount,
       inode.busy ?? null,
       inode.dax ?? null,
+      inode.target ?? null,
+      inode.rdev,
     )
     return { ino: Number(lastInsertRowid) as InodeNumber, ...inode }
   }
 
-  /** Its names, extents and row of lost_and_found must be gone. */
+  /** Its names, extents and row of lost_and_found must be gone; its extended attributes go with it. */
   delete(ino: InodeNumber): void {
+    this.#marks.begin(ino)
     this.#delete.run(ino)
+  }
+
+  /** An inode of which something changed that is in no column; false when there is none. */
+  touch(ino: InodeNumber, nowNs: bigint): boolean {
+    this.#marks.begin(ino)
+    return this.#touch.run(nowNs, ino).changes === 1
   }
 
   /** A directory whose entries changed; `links` is by how many its subdirectories did. */
   touchDirectory(ino: InodeNumber, links: number, nowNs: bigint): void {
+    this.#marks.begin(ino)
     this.#touchDirectory.run(links, nowNs, nowNs, ino)
   }
 
-  /** Takes one name, `name`, off a file's count; returns the inode after it. */
+  /** Adds one name to the count; returns the inode after it. */
+  gainName(inode: Inode, nowNs: bigint): Inode {
+    return this.#withLinks(inode, inode.nlink + 1, null, nowNs)
+  }
+
+  /** Takes one name, `name`, off the count; returns the inode after it. */
   loseName(inode: Inode, name: string, nowNs: bigint): Inode {
-    const after = { ...inode, nlink: inode.nlink - 1, ctimeNs: nowNs, changeCount: inode.changeCount + 1 }
-    this.#loseName.run(after.nlink, nowNs, after.changeCount, after.nlink === 0 ? name : null, inode.ino)
-    return after
+    return this.#withLinks(inode, inode.nlink - 1, inode.nlink === 1 ? name : null, nowNs)
+  }
+
+  /** The last name of an orphan; undefined when it never had one, or still has. */
+  lastNameOf(ino: InodeNumber): string | undefined {
+    const row = this.#lastName.get(ino) as unknown as [string | null] | undefined
+    return row?.[0] ?? undefined
   }
 
   /** Writes what `setattr` may change: mode, owner, times, policies and the change count. */
   setAttributes(inode: Inode): void {
+    this.#marks.begin(inode.ino)
     const { mode, uid, gid, atimeNs, mtimeNs, ctimeNs, changeCount, busy, dax, ino } = inode
     this.#setAttributes.run(mode, uid, gid, atimeNs, mtimeNs, ctimeNs, changeCount, busy ?? null, dax ?? null, ino)
   }
 
   /** Writes what a change of content changes: size, blocks, mtime, ctime and the change count. */
   setContent(inode: Inode): void {
+    this.#marks.begin(inode.ino)
     this.#setContent.run(inode.size, inode.blocks, inode.mtimeNs, inode.ctimeNs, inode.changeCount, inode.ino)
   }
 
   setBlocks(inode: Inode): void {
+    this.#marks.begin(inode.ino)
     this.#addBlocks.run(inode.blocks, inode.ino)
+  }
+
+  #withLinks(inode: Inode, nlink: number, lastName: string | null, nowNs: bigint): Inode {
+    this.#marks.begin(inode.ino)
+    const after = { ...inode, nlink, ctimeNs: nowNs, changeCount: inode.changeCount + 1 }
+    this.#setLinks.run(nlink, nowNs, after.changeCount, lastName, inode.ino)
+    return after
   }
 }

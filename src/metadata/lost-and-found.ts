@@ -20,7 +20,6 @@ export class LostAndFound {
   readonly #insert: StatementSync
   readonly #delete: StatementSync
   readonly #all: StatementSync
-  readonly #lastName: StatementSync
 
   constructor(db: DatabaseSync, inodes: InodeTable, names: NameTable, extents: ExtentTable) {
     this.#inodes = inodes
@@ -37,7 +36,6 @@ export class LostAndFound {
         'l.length, l.since_ns / 1000000 AS sinceMs FROM lost_and_found l ' +
         `JOIN dentries d ON d.ino = l.ino AND d.parent = ${LOST_AND_FOUND_INODE} ORDER BY l.ino`,
     )
-    this.#lastName = db.prepare('SELECT last_name FROM inodes WHERE ino = ?')
   }
 
   has(ino: InodeNumber): boolean {
@@ -49,10 +47,13 @@ export class LostAndFound {
     return rows.map((row) => Object.assign(row, { extents: this.#extents.of(row.ino) }))
   }
 
-  /** Makes one file for each run of file blocks in `extents`, which have left `origin` already. */
-  take(origin: Inode, extents: readonly Extent[], nowNs: bigint): DirectoryEntry[] {
+  /**
+   * Makes one file for each run of file blocks in `extents`, which have left `origin` already. `lostName` is the name that
+   * it lost in this transaction.
+   */
+  take(origin: Inode, extents: readonly Extent[], nowNs: bigint, lostName?: string): DirectoryEntry[] {
     if (extents.length === 0) return []
-    const originName = this.#names.nameOf(origin.ino)?.name ?? this.#lastNameOf(origin.ino)
+    const originName = lostName ?? this.#names.nameOf(origin.ino)?.name ?? this.#inodes.lastNameOf(origin.ino) ?? ''
     const made: DirectoryEntry[] = []
     for (const run of runsOfFile(extents)) {
       const first = run[0].fileBlock
@@ -89,12 +90,8 @@ export class LostAndFound {
   #named(stem: string, ino: InodeNumber): string {
     for (let nth = 1; ; nth++) {
       const name = nth === 1 ? stem : `${stem}~${nth}`
-      if (this.#names.insert(LOST_AND_FOUND_INODE, name, ino)) return name
+      if (this.#names.insert(LOST_AND_FOUND_INODE, name, ino, 'file')) return name
     }
-  }
-
-  #lastNameOf(ino: InodeNumber): string {
-    return (this.#lastName.get(ino)?.['last_name'] as string | null | undefined) ?? ''
   }
 }
 
@@ -110,5 +107,5 @@ function runsOfFile(extents: readonly Extent[]): Extent[][] {
 }
 
 function ownedLike({ kind, mode, uid, gid, atimeNs, mtimeNs }: Inode) {
-  return { kind, mode, uid, gid, atimeNs, mtimeNs, busy: undefined, dax: undefined }
+  return { kind, mode, uid, gid, atimeNs, mtimeNs, busy: undefined, dax: undefined, target: undefined, rdev: 0 }
 }

@@ -30,7 +30,7 @@ export interface PoolProperties {
   readonly reserveBlocks: BlockCount
 }
 
-export type InodeKind = 'file' | 'directory'
+export type InodeKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block'
 
 export interface Inode {
   readonly ino: InodeNumber
@@ -39,9 +39,9 @@ export interface Inode {
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** 0: an orphan, unlinked while somebody has it open; its content lives until the last close. Directories: 2 + subdirectories. */
+  /** 0: an orphan, unlinked or never named while somebody has it open; its content lives until the last close. Directories: 2 + subdirectories. */
   readonly nlink: number
-  /** Bytes. */
+  /** Bytes; of a symlink: of its target. */
   readonly size: number
   /** Mapped blocks. */
   readonly blocks: number
@@ -52,9 +52,13 @@ export interface Inode {
   readonly birthtimeNs: bigint
   /** Goes up with every change of content (as far as the store is told) or attributes. */
   readonly changeCount: number
-  /** Policies of this file; undefined: the pool's. */
+  /** Policies of this file; undefined: the pool's. Of a directory: what is made in it inherits them. */
   readonly busy: BusyPolicy | undefined
   readonly dax: DaxMode | undefined
+  /** Where a symlink points; undefined: it is none. */
+  readonly target: string | undefined
+  /** Device number of kinds 'character' and 'block', else 0. */
+  readonly rdev: number
 }
 
 /** An inode and all its extents, ascending by `fileBlock`, not overlapping, merged where they touch in file and device. */
@@ -75,13 +79,27 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined
 }
 
+/**
+ * What is made takes the policies of its directory; in a directory with S_ISGID also its group, and directories that bit.
+ */
 export interface CreateRequest {
   readonly parent: InodeNumber
-  readonly name: string
+  /** undefined: a file with nlink 0, which `link` may name. `claim` keeps it from being taken for an orphan. */
+  readonly name: string | undefined
   readonly kind: InodeKind
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** Of a symlink, 1 to 4095 bytes. */
+  readonly target?: string | undefined
+  readonly rdev?: number | undefined
+  readonly nowNs: bigint
+}
+
+export interface LinkRequest {
+  readonly ino: InodeNumber
+  readonly parent: InodeNumber
+  readonly name: string
   readonly nowNs: bigint
 }
 
@@ -91,12 +109,35 @@ export interface UnlinkRequest {
   readonly nowNs: bigint
 }
 
+/** How `rename` treats a target that is there: as rename(2) and renameat2(2). */
+export type RenameMode = 'replace' | 'noReplace' | 'exchange'
+
 export interface RenameRequest {
   readonly fromParent: InodeNumber
   readonly fromName: string
   readonly toParent: InodeNumber
   readonly toName: string
+  /** Default 'replace'. */
+  readonly mode?: RenameMode | undefined
   readonly nowNs: bigint
+}
+
+/**
+ * What becomes of a file whose last name goes, decided in the transaction that takes it: 'orphan' (somebody has it open,
+ * its content stays), else as for any layout change that takes all blocks out. Not asked for other kinds: they just go.
+ */
+export type LastNameDecision = 'orphan' | LayoutDecision
+
+export type DecideLastName = (extents: readonly Extent[], inode: Inode) => LastNameDecision
+
+export interface NameLoss {
+  /** False: the decision was to roll back; nothing has changed. */
+  readonly committed: boolean
+  /** The inode that lost a name, after it; undefined: a rename that replaced nothing. */
+  readonly inode: Inode | undefined
+  /** It went with its last name. */
+  readonly isGone: boolean
+  readonly lostAndFound: readonly DirectoryEntry[]
 }
 
 export interface AttributeChange {
@@ -124,7 +165,7 @@ export interface AllocateRequest {
   readonly growTo?: { readonly size: number; readonly nowNs: bigint }
 }
 
-/** A change that takes blocks out of a file; all of it is committed at once. */
+/** A change that takes blocks out of a file or moves them in it; all of it is committed at once. Order: remove, shift, insert, fill. */
 export interface LayoutChange {
   readonly ino: InodeNumber
   /** File blocks that leave the file. `end` may lie beyond the last block. */
@@ -133,7 +174,11 @@ export interface LayoutChange {
    * After the removal these blocks, reserved by `reserve`, take these places (edge copies); the places are in `remove`.
    */
   readonly insert?: readonly { readonly fileBlock: FileBlock; readonly deviceBlock: DeviceBlock }[]
-  /** New size in bytes, at most the present one; undefined: as it is. */
+  /** What is mapped from block `from` on moves by `by` blocks; below 0: over blocks that are in `remove`, or holes. */
+  readonly shift?: { readonly from: FileBlock; readonly by: number } | undefined
+  /** Holes of `range` then get free blocks; `prepare` as of `allocate`. ENOSPC: nothing has changed. */
+  readonly fill?: { readonly range: FileRange; readonly prepare: (runs: readonly Run[]) => void } | undefined
+  /** New size in bytes; undefined: as it is. */
   readonly size?: number
   /** Remove the inode itself (a file with nlink 0, or any file of /lost+found, its name included); `remove` is then everything. */
   readonly deleteInode?: boolean
@@ -175,6 +220,17 @@ export interface LostAndFoundEntry {
   readonly extents: readonly Extent[]
 }
 
+/** How `setXattr` treats a name: as setxattr(2). */
+export type XattrMode = 'set' | 'create' | 'replace'
+
+/** Bytes of the longest name of an extended attribute, of the longest value, and of all names of a file together. */
+export const XATTR_NAME_MAX = 255
+export const XATTR_SIZE_MAX = 65_536
+export const XATTR_LIST_MAX = 65_536
+
+/** Bytes of the longest target of a symlink. */
+export const SYMLINK_MAX = 4095
+
 /** Block counts; free + mapped + busy = blockCount, sequestered is part of mapped. */
 export interface Space {
   readonly blockCount: number
@@ -182,13 +238,26 @@ export interface Space {
   readonly mapped: number
   readonly busy: number
   readonly sequestered: number
+  /** Inodes of kind 'file', orphans and those of lost+found included. */
   readonly files: number
+  /** Part of `free` that ordinary allocation leaves alone; grows with the pool, so newer than that of the properties. */
+  readonly reserve: number
 }
 
 /** A finding of the invariants' check. */
 export interface Finding {
   readonly code: string
   readonly message: string
+}
+
+/**
+ * Marks of changes, for whoever caches what it read. `begin` is called inside the transaction, before any decision of a
+ * callback is asked and before the commit, for each inode whose row, names within, or attributes may change; `end` right
+ * after the commit or the rollback. A value read before `begin` is true until the commit.
+ */
+export interface ChangeMarks {
+  begin(ino: InodeNumber): void
+  end(): void
 }
 
 export const ROOT_INODE = 1 as InodeNumber
@@ -204,18 +273,43 @@ export interface Metadata {
   entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
   /** One path of the inode, '/'-rooted; undefined for an orphan. */
   pathOf(ino: InodeNumber): Promise<string | undefined>
-  /** EEXIST, ENOENT (parent gone), ENOTDIR, EPERM (inside /lost+found). */
-  create(request: CreateRequest, patience?: Patience): Promise<Inode>
-  /** Takes a file's name away; returns the inode after it (nlink 0: an orphan now). ENOENT, EISDIR, EPERM (in /lost+found). */
-  unlink(request: UnlinkRequest, patience?: Patience): Promise<Inode>
+  /**
+   * EEXIST, ENOENT (parent gone), ENOTDIR, EPERM (inside /lost+found), ENAMETOOLONG. `claim` gets the number of the new
+   * inode inside the transaction, before anybody else can see it.
+   */
+  create(request: CreateRequest, claim?: (ino: InodeNumber) => void, patience?: Patience): Promise<Inode>
+  /** One more name. ENOENT (inode gone, or an orphan that had a name), EEXIST, EPERM (a directory, /lost+found), ENOTDIR. */
+  link(request: LinkRequest, patience?: Patience): Promise<Inode>
+  /**
+   * Takes a name away that is no directory's. Of a file that loses its last one `decide` says what becomes of it.
+   * ENOENT, EISDIR, EPERM (in /lost+found).
+   */
+  unlink(request: UnlinkRequest, decide: DecideLastName, patience?: Patience): Promise<NameLoss>
   /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
   removeDirectory(request: UnlinkRequest, patience?: Patience): Promise<Inode>
   /**
-   * POSIX rename, replacing. Returns the inode it replaced (after losing its name), if any. Same inode on both: no change.
-   * ENOENT, EINVAL (into its own child), EISDIR, ENOTDIR, ENOTEMPTY, EBUSY (root, lost+found), EPERM (into or out of lost+found).
+   * POSIX rename. The result is about the inode it replaced; `decide` as for `unlink`. Same inode on both: no change.
+   * 'noReplace': EEXIST. 'exchange': both must be there, of any kinds. ENOENT, EINVAL (into its own child), EISDIR,
+   * ENOTDIR, ENOTEMPTY, EBUSY (root, lost+found), EPERM (into or out of lost+found).
    */
-  rename(request: RenameRequest, patience?: Patience): Promise<{ replaced: Inode | undefined }>
+  rename(request: RenameRequest, decide: DecideLastName, patience?: Patience): Promise<NameLoss>
+  /** ENOENT. */
   setAttributes(ino: InodeNumber, change: AttributeChange, patience?: Patience): Promise<Inode>
+
+  /** Names of the extended attributes, in byte order. ENOENT (the inode). */
+  xattrs(ino: InodeNumber): Promise<string[]>
+  /** undefined: there is none. */
+  xattr(ino: InodeNumber, name: string): Promise<Uint8Array | undefined>
+  /** ENODATA ('replace', not there), EEXIST ('create'), ERANGE (name), E2BIG (value), ENOSPC (all names together), ENOENT. */
+  setXattr(
+    ino: InodeNumber,
+    name: string,
+    value: Uint8Array,
+    options: { readonly mode: XattrMode; readonly nowNs: bigint },
+    patience?: Patience,
+  ): Promise<void>
+  /** ENODATA, ENOENT. */
+  removeXattr(ino: InodeNumber, name: string, nowNs: bigint, patience?: Patience): Promise<void>
 
   // ---- layout ----
   layout(ino: InodeNumber): Promise<Layout | undefined>
@@ -244,11 +338,11 @@ export interface Metadata {
   ): Promise<Layout>
   /**
    * The commit of the one door for layout changes. `decide` gets the extents that would leave, cut to `remove`, ascending,
-   * and the inode, as both are in this transaction.
+   * the inode, and the extents that `shift` would move, as all are in this transaction.
    */
   changeLayout(
     change: LayoutChange,
-    decide: (removed: readonly Extent[], inode: Inode) => LayoutDecision,
+    decide: (removed: readonly Extent[], inode: Inode, moved: readonly Extent[]) => LayoutDecision,
     patience?: Patience,
   ): Promise<LayoutChangeResult>
 

@@ -6,20 +6,22 @@
  * space.ts and layout-change.ts keeps it, the CHECK of `space` catches a miscount, and check.ts looks at every block.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { LOST_AND_FOUND_INODE, ROOT_INODE } from './metadata.ts'
+import { LOST_AND_FOUND_INODE, ROOT_INODE, SYMLINK_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './metadata.ts'
 import type { PoolProperties } from './metadata.ts'
 
 /** Stands in the header of meta.db: "Hold" in ASCII. */
 export const APPLICATION_ID = 0x48_6f_6c_64
 
 /** Stands in the header of meta.db as `user_version`. A store opens this version and no other. */
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 
 /**
  * Bytes of a page of meta.db. Half of SQLite's usual: a transaction writes every page it touches to the log, so that
  * commits cost a sixth less and checkpoints half; a name of 255 bytes still has room in its page.
  */
 export const PAGE_SIZE = 2048
+
+const KINDS = "('file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block')"
 
 export const SCHEMA = `
 CREATE TABLE pool (
@@ -28,9 +30,7 @@ CREATE TABLE pool (
   uuid                TEXT    NOT NULL CHECK (length(uuid) = 36),
   busy                TEXT    NOT NULL CHECK (busy IN ('fail', 'wait', 'sequester')),
   dax                 TEXT    NOT NULL CHECK (dax IN ('always', 'never')),
-  lease_break_time_ms INTEGER NOT NULL CHECK (lease_break_time_ms >= 0),
-  -- Free blocks that ordinary allocation leaves alone.
-  reserve_blocks      INTEGER NOT NULL CHECK (reserve_blocks >= 0)
+  lease_break_time_ms INTEGER NOT NULL CHECK (lease_break_time_ms >= 0)
 ) STRICT;
 
 CREATE TABLE space (
@@ -44,20 +44,22 @@ CREATE TABLE space (
   sequestered INTEGER NOT NULL CHECK (sequestered BETWEEN 0 AND mapped),
   -- Inodes of kind 'file', orphans and those of /lost+found included.
   files       INTEGER NOT NULL CHECK (files >= 0),
+  -- Free blocks that ordinary allocation leaves alone.
+  reserve     INTEGER NOT NULL CHECK (reserve >= 0),
   CHECK (free + mapped + busy = block_count)
 ) STRICT;
 
 CREATE TABLE inodes (
   -- AUTOINCREMENT: the number of a removed inode is never given again.
   ino          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-  kind         TEXT    NOT NULL CHECK (kind IN ('file', 'directory')),
+  kind         TEXT    NOT NULL CHECK (kind IN ${KINDS}),
   mode         INTEGER NOT NULL CHECK (mode BETWEEN 0 AND 4095),
   uid          INTEGER NOT NULL CHECK (uid BETWEEN 0 AND 4294967295),
   gid          INTEGER NOT NULL CHECK (gid BETWEEN 0 AND 4294967295),
-  -- Names of a file, 0: unlinked but still open somewhere. A directory: 2 + its subdirectories.
-  nlink        INTEGER NOT NULL CHECK (nlink >= 0 AND (kind = 'file' OR nlink >= 2)),
-  -- Bytes.
-  size         INTEGER NOT NULL CHECK (size BETWEEN 0 AND 9007199254740991 AND (kind = 'file' OR size = 0)),
+  -- Its names. 0: a file without one that is still open somewhere. A directory: 2 + its subdirectories.
+  nlink        INTEGER NOT NULL CHECK (nlink >= CASE kind WHEN 'file' THEN 0 WHEN 'directory' THEN 2 ELSE 1 END),
+  -- Bytes; of a symlink those of its target.
+  size         INTEGER NOT NULL CHECK (size BETWEEN 0 AND 9007199254740991),
   -- Mapped blocks: the sum of its extents.
   blocks       INTEGER NOT NULL CHECK (blocks >= 0 AND (kind = 'file' OR blocks = 0)),
   -- Nanoseconds since 1970.
@@ -69,19 +71,34 @@ CREATE TABLE inodes (
   -- Policies of this file; NULL: those of the pool.
   busy         TEXT CHECK (busy IN ('fail', 'wait', 'sequester')),
   dax          TEXT CHECK (dax IN ('always', 'never')),
-  -- The name that an orphan lost last, for /lost+found.
-  last_name    TEXT
+  -- Where a symlink points.
+  target       TEXT CHECK (octet_length(target) BETWEEN 1 AND ${SYMLINK_MAX}),
+  -- Device number of kinds 'character' and 'block'.
+  rdev         INTEGER NOT NULL CHECK (rdev BETWEEN 0 AND 4294967295 AND (rdev = 0 OR kind IN ('character', 'block'))),
+  -- The name that an orphan lost last, for /lost+found. NULL of an orphan: it never had one, and may get one.
+  last_name    TEXT CHECK (nlink = 0 OR last_name IS NULL),
+  CHECK (kind = 'file' OR size = coalesce(octet_length(target), 0)),
+  CHECK ((kind = 'symlink') = (target IS NOT NULL))
 ) STRICT;
 CREATE INDEX orphans ON inodes (ino) WHERE nlink = 0;
 
 CREATE TABLE dentries (
-  -- Names compare by their bytes (UTF-8).
+  -- Names compare by their bytes (UTF-8). kind is that of the inode, so that listing a directory needs no other table.
   parent INTEGER NOT NULL REFERENCES inodes (ino),
   name   TEXT    NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 255 AND name NOT IN ('.', '..') AND instr(name, '/') = 0),
   ino    INTEGER NOT NULL REFERENCES inodes (ino) CHECK (ino <> parent),
+  kind   TEXT    NOT NULL CHECK (kind IN ${KINDS}),
   PRIMARY KEY (parent, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dentries_by_ino ON dentries (ino);
+
+CREATE TABLE xattrs (
+  -- Extended attributes. Names compare by their bytes (UTF-8), the namespace (user., trusted.) is part of them.
+  ino   INTEGER NOT NULL REFERENCES inodes (ino) ON DELETE CASCADE,
+  name  TEXT    NOT NULL CHECK (octet_length(name) BETWEEN 1 AND ${XATTR_NAME_MAX}),
+  value BLOB    NOT NULL CHECK (octet_length(value) <= ${XATTR_SIZE_MAX}),
+  PRIMARY KEY (ino, name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE extents (
   -- Blocks [file_block, file_block + count) of a file are blocks [device_block, device_block + count) of the device.
@@ -124,13 +141,13 @@ export const LOST_AND_FOUND_NAME = 'lost+found'
 
 const INSERT_DIRECTORY =
   'INSERT INTO inodes (ino, kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
-  "change_count) VALUES (?, 'directory', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, 0)"
+  "change_count, rdev) VALUES (?, 'directory', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, 0, 0)"
 
 /** Fills the tables of a new pool: its properties, the two directories that every pool has, one run of free blocks. */
 export function insertFirstRows(db: DatabaseSync, properties: PoolProperties): void {
   const { uuid, busy, dax, leaseBreakTimeMs, reserveBlocks, blockCount } = properties
-  db.prepare('INSERT INTO pool VALUES (1, ?, ?, ?, ?, ?)').run(uuid, busy, dax, leaseBreakTimeMs, reserveBlocks)
-  db.prepare('INSERT INTO space VALUES (1, ?1, ?1, 0, 0, 0, 0)').run(blockCount)
+  db.prepare('INSERT INTO pool VALUES (1, ?, ?, ?, ?)').run(uuid, busy, dax, leaseBreakTimeMs)
+  db.prepare('INSERT INTO space VALUES (1, ?1, ?1, 0, 0, 0, 0, ?2)').run(blockCount, reserveBlocks)
   if (blockCount > 0) db.prepare('INSERT INTO free (start, count) VALUES (0, ?)').run(blockCount)
   const now = BigInt(Date.now()) * 1_000_000n
   const uid = process.getuid?.() ?? 0
@@ -138,7 +155,7 @@ export function insertFirstRows(db: DatabaseSync, properties: PoolProperties): v
   const directory = db.prepare(INSERT_DIRECTORY)
   directory.run(ROOT_INODE, 0o755, uid, gid, 3, now, now, now, now)
   directory.run(LOST_AND_FOUND_INODE, 0o700, uid, gid, 2, now, now, now, now)
-  db.prepare('INSERT INTO dentries (parent, name, ino) VALUES (?, ?, ?)').run(
+  db.prepare("INSERT INTO dentries (parent, name, ino, kind) VALUES (?, ?, ?, 'directory')").run(
     ROOT_INODE,
     LOST_AND_FOUND_NAME,
     LOST_AND_FOUND_INODE,

@@ -13,12 +13,14 @@ import { systemError } from '../errors.ts'
 import type { Run } from '../units.ts'
 import { joinedRuns, makeRun } from './extent-arithmetic.ts'
 import type { BusyExtent, Space } from './metadata.ts'
+import { reserveOf } from './reserve.ts'
 
 /** By how much the counts change. */
-export type SpaceChange = Partial<Record<'blockCount' | 'free' | 'mapped' | 'busy' | 'sequestered' | 'files', number>>
+export type SpaceChange = Partial<Record<'free' | 'mapped' | 'busy' | 'sequestered' | 'files', number>>
 
 export class SpaceTable {
   readonly #count: StatementSync
+  readonly #grow: StatementSync
   readonly #space: StatementSync
   readonly #freeAt: StatementSync
   readonly #freeBefore: StatementSync
@@ -42,10 +44,13 @@ export class SpaceTable {
       return statement
     }
     this.#count = prepare(
-      'UPDATE space SET block_count = block_count + ?, free = free + ?, mapped = mapped + ?, busy = busy + ?, ' +
-        'sequestered = sequestered + ?, files = files + ?',
+      'UPDATE space SET free = free + ?, mapped = mapped + ?, busy = busy + ?, sequestered = sequestered + ?, ' +
+        'files = files + ?',
     )
-    this.#space = prepare('SELECT block_count, free, mapped, busy, sequestered, files FROM space')
+    this.#grow = prepare(
+      'UPDATE space SET block_count = block_count + ?1, free = free + ?1, reserve = max(reserve, ?2)',
+    )
+    this.#space = prepare('SELECT block_count, free, mapped, busy, sequestered, files, reserve FROM space')
     this.#freeAt = prepare('SELECT start, count FROM free WHERE start = ?')
     this.#freeBefore = prepare('SELECT start, count FROM free WHERE start < ? ORDER BY start DESC LIMIT 1')
     this.#smallestWith = prepare('SELECT start, count FROM free WHERE count >= ? ORDER BY count, start LIMIT 1')
@@ -63,14 +68,31 @@ export class SpaceTable {
   }
 
   /** Adds to the counts; the CHECKs of the table refuse a miscount. */
-  count({ blockCount = 0, free = 0, mapped = 0, busy = 0, sequestered = 0, files = 0 }: SpaceChange): void {
-    this.#count.run(blockCount, free, mapped, busy, sequestered, files)
+  count({ free = 0, mapped = 0, busy = 0, sequestered = 0, files = 0 }: SpaceChange): void {
+    this.#count.run(free, mapped, busy, sequestered, files)
   }
 
   space(): Space {
     const row = this.#space.get() as unknown as number[]
-    const [blockCount, free, mapped, busy, sequestered, files] = row as [number, number, number, number, number, number]
-    return { blockCount, free, mapped, busy, sequestered, files }
+    const [blockCount, free, mapped, busy, sequestered, files, reserve] = row as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
+    return { blockCount, free, mapped, busy, sequestered, files, reserve }
+  }
+
+  /** Adopts `blockCount` blocks, when those are more than there are; the new ones are free, and the reserve grows along. */
+  grow(blockCount: number): void {
+    const present = this.space().blockCount
+    const added = blockCount - present
+    if (added <= 0) return
+    this.give([makeRun(present, added)])
+    this.#grow.run(added, reserveOf(blockCount))
   }
 
   /**

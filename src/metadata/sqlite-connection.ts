@@ -17,8 +17,9 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
 import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
+import { TransactionMarks } from './transaction-marks.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
-import type { Patience } from './metadata.ts'
+import type { ChangeMarks, Patience } from './metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
 
 export interface SqliteMetadataOptions {
@@ -28,6 +29,8 @@ export interface SqliteMetadataOptions {
   readonly onTransaction?: ((isActive: boolean) => void) | undefined
   /** Asked when the wait for the lock runs out: who is in a transaction now. */
   readonly whoHoldsTransaction?: (() => Holder[]) | undefined
+  /** Told which inodes each transaction changes. */
+  readonly marks?: ChangeMarks | undefined
   /** The host has no space for the log. True: some was given back, try once more. */
   readonly onNoSpace?: (() => boolean) | undefined
 }
@@ -43,6 +46,7 @@ export class SqliteConnection {
   readonly db: DatabaseSync
   readonly path: string
   readonly log: WriteAheadLog
+  readonly marks: TransactionMarks
   readonly #options: SqliteMetadataOptions
   readonly #begin: StatementSync
   readonly #beginRead: StatementSync
@@ -61,6 +65,7 @@ export class SqliteConnection {
     this.#beginRead = db.prepare('BEGIN')
     this.#commit = db.prepare('COMMIT')
     this.log = new WriteAheadLog(db, path)
+    this.marks = new TransactionMarks(options.marks)
   }
 
   /** Runs `body` in a write transaction. It may run again; when it throws, nothing of it remains. */
@@ -150,6 +155,7 @@ export class SqliteConnection {
         throw error
       }
     } finally {
+      this.marks.end()
       this.#isActive = false
       this.#options.onTransaction?.(false)
     }

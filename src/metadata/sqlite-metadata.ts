@@ -99,9 +99,7 @@ function checkFormat(db: DatabaseSync, path: string): void {
 }
 
 function readProperties(db: DatabaseSync, path: string): PoolProperties {
-  const row = db
-    .prepare('SELECT uuid, p.busy, dax, lease_break_time_ms, reserve_blocks, block_count FROM pool p, space')
-    .get()
+  const row = db.prepare('SELECT uuid, p.busy, dax, lease_break_time_ms, reserve, block_count FROM pool p, space').get()
   if (row === undefined) throw systemError('EUCLEAN', 'the pool has no properties', { syscall: 'open', path })
   return {
     uuid: row['uuid'] as string,
@@ -110,6 +108,6 @@ function readProperties(db: DatabaseSync, path: string): PoolProperties {
     busy: row['busy'] as BusyPolicy,
     dax: row['dax'] as DaxMode,
     leaseBreakTimeMs: row['lease_break_time_ms'] as number,
-    reserveBlocks: row['reserve_blocks'] as BlockCount,
+    reserveBlocks: row['reserve'] as BlockCount,
   }
 }

@@ -4,46 +4,23 @@
  */
 import type { BlockCount, Extent, InodeNumber, Run } from '../units.ts'
 import { systemError } from '../errors.ts'
+import { noSpace } from './allocation.ts'
 import { findings } from './check.ts'
 import { blocksIn, makeRun } from './extent-arithmetic.ts'
-import { ExtentTable } from './extents.ts'
-import { InodeTable } from './inodes.ts'
-import { LayoutChanges, noSpace } from './layout-change.ts'
-import { LostAndFound } from './lost-and-found.ts'
 import type * as contract from './metadata.ts'
-import { NameTable } from './names.ts'
-import { SpaceTable } from './space.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
+import { Tables } from './tables.ts'
 
 export class SqliteStore implements contract.Metadata {
   readonly #connection: SqliteConnection
-  readonly #inodes: InodeTable
-  readonly #names: NameTable
-  readonly #extents: ExtentTable
-  readonly #space: SpaceTable
-  readonly #lostAndFound: LostAndFound
-  readonly #changes: LayoutChanges
-  readonly #orphans
+  readonly #tables: Tables
   #properties: contract.PoolProperties
 
   /** The connection is opened and its format checked. */
   constructor(connection: SqliteConnection, properties: contract.PoolProperties) {
-    const { db } = connection
     this.#connection = connection
+    this.#tables = new Tables(connection.db, connection.marks)
     this.#properties = properties
-    this.#inodes = new InodeTable(db)
-    this.#space = new SpaceTable(db)
-    this.#extents = new ExtentTable(db)
-    this.#names = new NameTable(db, this.#inodes, this.#space)
-    this.#lostAndFound = new LostAndFound(db, this.#inodes, this.#names, this.#extents)
-    this.#changes = new LayoutChanges(
-      this.#inodes,
-      this.#extents,
-      this.#space,
-      this.#lostAndFound,
-      properties.reserveBlocks,
-    )
-    this.#orphans = db.prepare('SELECT ino FROM inodes WHERE nlink = 0 ORDER BY ino')
   }
 
   get properties(): contract.PoolProperties {
@@ -53,41 +30,54 @@ export class SqliteStore implements contract.Metadata {
   // ---- names ----
 
   inode(ino: InodeNumber): Promise<contract.Inode | undefined> {
-    return this.#connection.read('stat', () => this.#inodes.get(ino))
+    return this.#connection.read('stat', () => this.#tables.inodes.get(ino))
   }
 
   lookup(parent: InodeNumber, name: string): Promise<contract.Inode | undefined> {
-    return this.#connection.read('lookup', () => this.#names.lookup(parent, name))
+    return this.#connection.read('lookup', () => this.#tables.names.lookup(parent, name))
   }
 
   entries(
     directory: InodeNumber,
     { after = '', limit = 1000 }: { after?: string; limit?: number } = {},
   ): Promise<contract.DirectoryEntry[]> {
-    return this.#connection.read('scandir', () => this.#names.entries(directory, after, limit))
+    return this.#connection.read('scandir', () => this.#tables.names.entries(directory, after, limit))
   }
 
   pathOf(ino: InodeNumber): Promise<string | undefined> {
-    return this.#connection.read('lookup', () => this.#names.pathOf(ino))
+    return this.#connection.read('lookup', () => this.#tables.names.pathOf(ino))
   }
 
-  create(request: contract.CreateRequest, patience?: contract.Patience): Promise<contract.Inode> {
-    return this.#connection.write('open', () => this.#names.create(request), patience)
+  create(
+    request: contract.CreateRequest,
+    claim?: (ino: InodeNumber) => void,
+    patience?: contract.Patience,
+  ): Promise<contract.Inode> {
+    return this.#connection.write('open', () => this.#tables.nameChanges.create(request, claim), patience)
   }
 
-  unlink(request: contract.UnlinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
-    return this.#connection.write('unlink', () => this.#names.unlink(request), patience)
+  link(request: contract.LinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
+    return this.#connection.write('link', () => this.#tables.nameChanges.link(request), patience)
+  }
+
+  unlink(
+    request: contract.UnlinkRequest,
+    decide: contract.DecideLastName,
+    patience?: contract.Patience,
+  ): Promise<contract.NameLoss> {
+    return this.#connection.write('unlink', () => this.#tables.nameChanges.unlink(request, decide), patience)
   }
 
   removeDirectory(request: contract.UnlinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
-    return this.#connection.write('rmdir', () => this.#names.removeDirectory(request), patience)
+    return this.#connection.write('rmdir', () => this.#tables.nameChanges.removeDirectory(request), patience)
   }
 
   rename(
     request: contract.RenameRequest,
+    decide: contract.DecideLastName,
     patience?: contract.Patience,
-  ): Promise<{ replaced: contract.Inode | undefined }> {
-    return this.#connection.write('rename', () => this.#names.rename(request), patience)
+  ): Promise<contract.NameLoss> {
+    return this.#connection.write('rename', () => this.#tables.renames.rename(request, decide), patience)
   }
 
   setAttributes(
@@ -96,7 +86,7 @@ export class SqliteStore implements contract.Metadata {
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
     const body = () => {
-      const inode = this.#inodes.get(ino)
+      const inode = this.#tables.inodes.get(ino)
       if (inode === undefined) throw systemError('ENOENT', `there is no inode ${ino}`, { syscall: 'setattr' })
       const after: contract.Inode = {
         ...inode,
@@ -110,20 +100,42 @@ export class SqliteStore implements contract.Metadata {
         busy: change.busy === null ? undefined : (change.busy ?? inode.busy),
         dax: change.dax === null ? undefined : (change.dax ?? inode.dax),
       }
-      this.#inodes.setAttributes(after)
+      this.#tables.inodes.setAttributes(after)
       return after
     }
     return this.#connection.write('setattr', body, patience)
   }
 
+  xattrs(ino: InodeNumber): Promise<string[]> {
+    return this.#connection.read('listxattr', () => this.#tables.xattrs.names(ino))
+  }
+
+  xattr(ino: InodeNumber, name: string): Promise<Uint8Array | undefined> {
+    return this.#connection.read('getxattr', () => this.#tables.xattrs.get(ino, name))
+  }
+
+  setXattr(
+    ino: InodeNumber,
+    name: string,
+    value: Uint8Array,
+    { mode, nowNs }: { readonly mode: contract.XattrMode; readonly nowNs: bigint },
+    patience?: contract.Patience,
+  ): Promise<void> {
+    return this.#connection.write('setxattr', () => this.#tables.xattrs.set(ino, name, value, mode, nowNs), patience)
+  }
+
+  removeXattr(ino: InodeNumber, name: string, nowNs: bigint, patience?: contract.Patience): Promise<void> {
+    return this.#connection.write('removexattr', () => this.#tables.xattrs.remove(ino, name, nowNs), patience)
+  }
+
   // ---- layout ----
 
   layout(ino: InodeNumber): Promise<contract.Layout | undefined> {
-    return this.#connection.read('layout', () => this.#extents.layout(ino))
+    return this.#connection.read('layout', () => this.#tables.extents.layout(ino))
   }
 
   layoutNow(ino: InodeNumber): contract.Layout | undefined {
-    return this.#connection.readNow('layout', () => this.#extents.layout(ino))
+    return this.#connection.readNow('layout', () => this.#tables.extents.layout(ino))
   }
 
   allocate(
@@ -131,7 +143,7 @@ export class SqliteStore implements contract.Metadata {
     prepare: (runs: readonly Run[], before: contract.Layout) => void,
     patience?: contract.Patience,
   ): Promise<contract.Layout> {
-    return this.#connection.write('allocate', () => this.#changes.allocate(request, prepare), patience)
+    return this.#connection.write('allocate', () => this.#tables.layoutChanges.allocate(request, prepare), patience)
   }
 
   extend(
@@ -140,21 +152,21 @@ export class SqliteStore implements contract.Metadata {
     apply: (layout: contract.Layout) => number | undefined,
     patience?: contract.Patience,
   ): Promise<contract.Layout> {
-    return this.#connection.write('write', () => this.#changes.extend(ino, nowNs, apply), patience)
+    return this.#connection.write('write', () => this.#tables.layoutChanges.extend(ino, nowNs, apply), patience)
   }
 
   changeLayout(
     change: contract.LayoutChange,
-    decide: (removed: readonly Extent[], inode: contract.Inode) => contract.LayoutDecision,
+    decide: (removed: readonly Extent[], inode: contract.Inode, moved: readonly Extent[]) => contract.LayoutDecision,
     patience?: contract.Patience,
   ): Promise<contract.LayoutChangeResult> {
-    return this.#connection.write('truncate', () => this.#changes.change(change, decide), patience)
+    return this.#connection.write('truncate', () => this.#tables.layoutChanges.change(change, decide), patience)
   }
 
   // ---- space ----
 
   space(): Promise<contract.Space> {
-    return this.#connection.read('statfs', () => this.#space.space())
+    return this.#connection.read('statfs', () => this.#tables.space.space())
   }
 
   reserve(
@@ -163,59 +175,59 @@ export class SqliteStore implements contract.Metadata {
     patience?: contract.Patience,
   ): Promise<contract.BusyExtent[]> {
     const body = () => {
-      const { free } = this.#space.space()
+      const { free } = this.#tables.space.space()
       if (count > free) throw noSpace('reserve', count, free)
-      const runs = this.#space.takeScattered(count)
+      const runs = this.#tables.space.takeScattered(count)
       prepare(runs)
-      this.#space.count({ free: -count, busy: count })
+      this.#tables.space.count({ free: -count, busy: count })
       return runs.flatMap(({ start, count: length }) =>
-        Array.from({ length }, (_, index) => this.#space.addBusy(makeRun(start + index, 1))),
+        Array.from({ length }, (_, index) => this.#tables.space.addBusy(makeRun(start + index, 1))),
       )
     }
     return this.#connection.write('reserve', body, patience)
   }
 
   busyExtents(limit = 4096): Promise<contract.BusyExtent[]> {
-    return this.#connection.read('busy', () => this.#space.busyExtents(limit))
+    return this.#connection.read('busy', () => this.#tables.space.busyExtents(limit))
   }
 
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {
     const body = () => {
-      const runs = ids.map((id) => this.#space.takeBusy(id)).filter((run) => run !== undefined)
-      this.#space.give(runs)
+      const runs = ids.map((id) => this.#tables.space.takeBusy(id)).filter((run) => run !== undefined)
+      this.#tables.space.give(runs)
       const count = blocksIn(runs)
-      if (count > 0) this.#space.count({ free: count, busy: -count })
+      if (count > 0) this.#tables.space.count({ free: count, busy: -count })
     }
     return this.#connection.write('release', body, patience)
   }
 
   freeRuns(): Promise<Run[]> {
-    return this.#connection.read('free', () => this.#space.freeRuns())
+    return this.#connection.read('free', () => this.#tables.space.freeRuns())
   }
 
   mappedRuns(): Promise<Run[]> {
-    return this.#connection.read('mapped', () => this.#extents.mappedRuns())
+    return this.#connection.read('mapped', () => this.#tables.extents.mappedRuns())
   }
 
   orphans(): Promise<InodeNumber[]> {
-    return this.#connection.read('orphans', () => this.#orphans.all().map(({ ino }) => ino as InodeNumber))
+    return this.#connection.read('orphans', () => this.#tables.orphans.all().map(({ ino }) => ino as InodeNumber))
   }
 
   lostAndFound(): Promise<contract.LostAndFoundEntry[]> {
-    return this.#connection.readConsistently('scandir', () => this.#lostAndFound.entries())
+    return this.#connection.readConsistently('scandir', () => this.#tables.lostAndFound.entries())
   }
 
   async grow(blockCount: BlockCount, patience?: contract.Patience): Promise<void> {
     const body = () => {
-      const present = this.#space.space().blockCount
-      const added = blockCount - present
-      if (added <= 0) return present
-      this.#space.give([makeRun(present, added)])
-      this.#space.count({ blockCount: added, free: added })
-      return blockCount
+      this.#tables.space.grow(blockCount)
+      return this.#tables.space.space()
     }
     const now = await this.#connection.write('grow', body, patience)
-    this.#properties = { ...this.#properties, blockCount: now as BlockCount }
+    this.#properties = {
+      ...this.#properties,
+      blockCount: now.blockCount as BlockCount,
+      reserveBlocks: now.reserve as BlockCount,
+    }
   }
 
   // ---- durability ----

@@ -12,6 +12,7 @@ import { checkBytes, checkChoice, codeOf, outOfRange, systemError } from '../err
 import { BUSY_POLICIES, DAX_MODES } from '../files/file-system.ts'
 import { FORMAT_VERSION } from '../layout/format.ts'
 import type { BusyPolicy, DaxMode, PoolProperties } from '../metadata/metadata.ts'
+import { reserveOf } from '../metadata/reserve.ts'
 import { createSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import type { BlockCount } from '../units.ts'
@@ -35,8 +36,6 @@ export interface CreatePoolOptions extends OpenPoolOptions {
 }
 
 const LEAST_BLOCKS = 256
-/** Blocks that ordinary allocation leaves alone: one in 128, at most 64. */
-const reserveOf = (blocks: number): number => Math.max(2, Math.min(64, Math.floor(blocks / 128)))
 
 /** Makes a pool in `path`, which must be missing or empty, and opens it. EEXIST, ENOTEMPTY, ENOSPC, EACCES, ENOLCK. */
 export async function createPool(path: string, options: CreatePoolOptions): Promise<Pool> {
@@ -56,7 +55,7 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
     busy: checkChoice('busy', options.busy ?? 'sequester', BUSY_POLICIES),
     dax: checkChoice('dax', options.dax ?? 'always', DAX_MODES),
     leaseBreakTimeMs: checkBytes('leaseBreakTimeMs', options.leaseBreakTimeMs ?? 30_000),
-    reserveBlocks: reserveOf(blocks) as BlockCount,
+    reserveBlocks: reserveOf(blocks),
   }
   const directory = poolDirectory(path)
   makeDirectory(directory)

@@ -5,11 +5,11 @@ import { describe, test } from 'node:test'
 import { LOST_AND_FOUND_INODE, ROOT_INODE } from '../../src/metadata/metadata.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import type { InodeNumber } from '../../src/units.ts'
-import { create, everythingBusy, everythingSequestered, fileOf, ino, LATER, made, NOW } from './subject.ts'
+import { create, everythingBusy, everythingSequestered, fileOf, ino, LATER, made, NOW, orphaned } from './subject.ts'
 import type { MakeMetadata } from './subject.ts'
 
 const unlink = (metadata: Metadata, name: string, parent: InodeNumber = ROOT_INODE) =>
-  metadata.unlink({ parent, name, nowNs: LATER })
+  metadata.unlink({ parent, name, nowNs: LATER }, orphaned)
 const removeDirectory = (metadata: Metadata, name: string, parent: InodeNumber = ROOT_INODE) =>
   metadata.removeDirectory({ parent, name, nowNs: LATER })
 const rename = (
@@ -18,7 +18,7 @@ const rename = (
   toName: string,
   fromParent: InodeNumber = ROOT_INODE,
   toParent: InodeNumber = fromParent,
-) => metadata.rename({ fromParent, fromName, toParent, toName, nowNs: LATER })
+) => metadata.rename({ fromParent, fromName, toParent, toName, nowNs: LATER }, orphaned)
 const names = async (metadata: Metadata, directory: InodeNumber = ROOT_INODE) =>
   (await metadata.entries(directory)).map(({ name }) => name)
 const links = async (metadata: Metadata, inode: InodeNumber) => (await metadata.inode(inode))?.nlink
@@ -107,8 +107,8 @@ export function namesConformance(name: string, make: MakeMetadata): void {
     test('an unlinked file is an orphan that keeps its content until it is deleted', async (t) => {
       const { metadata } = await made(t, make)
       const file = await fileOf(metadata, 'a', 3)
-      const orphan = await unlink(metadata, 'a')
-      assert.deepEqual([orphan.ino, orphan.nlink, orphan.ctimeNs], [file, 0, LATER])
+      const { inode: orphan, isGone } = await unlink(metadata, 'a')
+      assert.deepEqual([orphan?.ino, orphan?.nlink, orphan?.ctimeNs, isGone], [file, 0, LATER, false])
       assert.equal(await metadata.lookup(ROOT_INODE, 'a'), undefined)
       assert.deepEqual(await metadata.orphans(), [file])
       assert.equal((await metadata.layout(file))?.extents[0]?.count, 3)
@@ -168,12 +168,12 @@ export function namesConformance(name: string, make: MakeMetadata): void {
       const d = await create(metadata, 'd', 'directory')
       const a = await create(metadata, 'a')
       const b = await create(metadata, 'b', 'file', d.ino)
-      const { replaced } = await rename(metadata, 'a', 'b', ROOT_INODE, d.ino)
+      const { inode: replaced } = await rename(metadata, 'a', 'b', ROOT_INODE, d.ino)
       assert.deepEqual([replaced?.ino, replaced?.nlink], [b.ino, 0])
       assert.equal(await metadata.pathOf(a.ino), '/d/b')
       assert.deepEqual(await metadata.orphans(), [b.ino])
       assert.equal((await metadata.inode(a.ino))?.ctimeNs, LATER)
-      assert.deepEqual(await rename(metadata, 'b', 'b', d.ino), { replaced: undefined })
+      assert.equal((await rename(metadata, 'b', 'b', d.ino)).inode, undefined)
       assert.deepEqual(await names(metadata), ['d', 'lost+found'])
     })
 
@@ -188,7 +188,7 @@ export function namesConformance(name: string, make: MakeMetadata): void {
       await assert.rejects(rename(metadata, 'f', 'd'), { code: 'EISDIR' })
       await assert.rejects(rename(metadata, 'nothing', 'd'), { code: 'ENOENT' })
       await assert.rejects(rename(metadata, 'f', 'x', ROOT_INODE, ino(999)), { code: 'ENOENT' })
-      const { replaced } = await rename(metadata, 'e', 'd')
+      const { inode: replaced } = await rename(metadata, 'e', 'd')
       assert.deepEqual([replaced?.ino, replaced?.nlink], [d.ino, 0])
       assert.equal(await metadata.inode(d.ino), undefined)
       assert.deepEqual(await names(metadata, e.ino), ['g'])

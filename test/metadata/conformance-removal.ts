@@ -15,6 +15,7 @@ import {
   LATER,
   made,
   nothing,
+  orphaned,
   range,
   refused,
   releaseAll,
@@ -123,6 +124,7 @@ export function removalConformance(name: string, make: MakeMetadata): void {
         busy: 5,
         sequestered: 3,
         files: 3,
+        reserve: 0,
       })
     })
 
@@ -142,7 +144,7 @@ export function removalConformance(name: string, make: MakeMetadata): void {
     test('an orphan deleted while its blocks are in use leaves them in /lost+found under its last name', async (t) => {
       const { metadata } = await made(t, make)
       const file = await fileOf(metadata, 'video', 4)
-      await metadata.unlink({ parent: ino(1), name: 'video', nowNs: LATER })
+      await metadata.unlink({ parent: ino(1), name: 'video', nowNs: LATER }, orphaned)
       const half = [{ fileBlock: 0, deviceBlock: 0, count: 2 }] as unknown as Extent[]
       const change = { ino: file, remove: [], deleteInode: true, onlyIfOrphan: true, nowNs: LATER }
       const result = await metadata.changeLayout(change, () => ({ commit: true, sequester: half }))

@@ -20,6 +20,7 @@ export function spaceConformance(name: string, make: MakeMetadata): void {
         busy: 7,
         sequestered: 0,
         files: 1,
+        reserve: 0,
       })
     })
 

@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs'
 
 import { ROOT_INODE } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
-import { create, everythingSequestered, everythingBusy, NOW, range, releaseAll } from './subject.ts'
+import { create, everythingSequestered, everythingBusy, NOW, orphaned, range, releaseAll } from './subject.ts'
 
 const [path, task, name] = process.argv.slice(2)
 const metadata = await openSqliteMetadata(path)
@@ -35,7 +35,7 @@ if (task === 'count') {
     await metadata.allocate({ ino, range: range(0, 8), preallocate: 8 }, () => {})
     await metadata.extend(ino, NOW, () => 8 * 4096)
     await metadata.changeLayout({ ino, remove: [range(3, 5)], nowNs: NOW }, everythingSequestered)
-    await metadata.unlink({ parent: ROOT_INODE, name: `${name}-${nth}`, nowNs: NOW })
+    await metadata.unlink({ parent: ROOT_INODE, name: `${name}-${nth}`, nowNs: NOW }, orphaned)
     await metadata.changeLayout({ ino, remove: [], deleteInode: true, nowNs: NOW }, everythingBusy)
     for (const entry of await metadata.lostAndFound()) {
       await metadata.changeLayout({ ino: entry.ino, remove: [], deleteInode: true, nowNs: NOW }, everythingBusy)

@@ -11,7 +11,7 @@ import { LOST_AND_FOUND_INODE, ROOT_INODE } from '../../src/metadata/metadata.ts
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import type { Extent, InodeNumber } from '../../src/units.ts'
 import { codeOf } from '../../src/errors.ts'
-import { create, LATER, nothing, properties, range, unexpected } from './subject.ts'
+import { create, LATER, nothing, orphaned, properties, range, unexpected } from './subject.ts'
 import type { MakeMetadata } from './subject.ts'
 
 const BLOCKS = 48
@@ -179,7 +179,7 @@ class Run {
     const ino = model.slots[slot]
     const leaving = sorted(model.files.get(ino)!)
     const path = (await store.pathOf(ino))!
-    await store.unlink({ parent: ROOT_INODE, name: path.slice(1), nowNs: LATER })
+    await store.unlink({ parent: ROOT_INODE, name: path.slice(1), nowNs: LATER }, orphaned)
     const pinnedOnes = leaving.filter((_, index) => (pinned >> (index % 16)) & 1)
     const sequester = pinnedOnes.map(([block, device]) => single(block, device))
     const deletion = { ino, remove: [], deleteInode: true, onlyIfOrphan: true, nowNs: LATER }
@@ -251,7 +251,15 @@ class Run {
     const sequestered = [...model.lost.values()].reduce((sum, content) => sum + content.size, 0)
     const mapped = model.mapped.length
     const files = FILES + model.lost.size
-    const counts = { blockCount: BLOCKS, free: model.free, mapped, busy: model.busy.size, sequestered, files }
+    const counts = {
+      blockCount: BLOCKS,
+      free: model.free,
+      mapped,
+      busy: model.busy.size,
+      sequestered,
+      files,
+      reserve: RESERVE,
+    }
     assert.deepEqual(await store.space(), counts)
     assert.equal((await store.entries(LOST_AND_FOUND_INODE)).length, model.lost.size)
     assert.deepEqual(await store.check(), [])

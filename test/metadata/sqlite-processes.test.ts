@@ -58,7 +58,7 @@ test('promise 5: kill -9 inside of a transaction leaves nothing of it, and the l
   const metadata = await openSqliteMetadata(path)
   t.after(() => metadata.close())
   const request = { parent: ROOT_INODE, name: 'y', kind: 'file', mode: 0, uid: 0, gid: 0, nowNs: NOW } as const
-  await assert.rejects(metadata.create(request, { timeoutMs: 20 }), { code: 'ETIMEDOUT' })
+  await assert.rejects(metadata.create(request, undefined, { timeoutMs: 20 }), { code: 'ETIMEDOUT' })
   await kill(child)
   const file = await metadata.lookup(ROOT_INODE, 'x-before')
   assert.equal(file?.blocks, 0)

@@ -38,7 +38,11 @@ async function contended(t: TestContext, options: SqliteMetadataOptions = {}) {
 }
 
 const createWith = (metadata: Metadata, patience: Patience) =>
-  metadata.create({ parent: ROOT_INODE, name: 'a', kind: 'file', mode: 0o600, uid: 0, gid: 0, nowNs: NOW }, patience)
+  metadata.create(
+    { parent: ROOT_INODE, name: 'a', kind: 'file', mode: 0o600, uid: 0, gid: 0, nowNs: NOW },
+    undefined,
+    patience,
+  )
 
 const holder: Holder = { pid: 4711, threadId: 0, slot: 3, command: 'node', kind: 'transaction' }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 import { ROOT_INODE } from '../../src/metadata/metadata.ts'
-import type { Inode, LayoutDecision, Metadata, PoolProperties } from '../../src/metadata/metadata.ts'
+import type { Inode, LastNameDecision, LayoutDecision, Metadata, PoolProperties } from '../../src/metadata/metadata.ts'
+import { FORMAT_VERSION } from '../../src/metadata/schema.ts'
 import { createSqliteMetadata, openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
 import type { SqliteMetadataOptions } from '../../src/metadata/sqlite-metadata.ts'
 import type { BlockCount, Extent, FileRange, InodeNumber } from '../../src/units.ts'
@@ -25,7 +26,7 @@ export const LATER = NOW + 1n
 
 export const properties = (blockCount: number, reserveBlocks = 0): PoolProperties => ({
   uuid: '6ba7b810-9dad-41d1-80b4-00c04fd430c8',
-  formatVersion: 1,
+  formatVersion: FORMAT_VERSION,
   blockCount: blockCount as BlockCount,
   busy: 'sequester',
   dax: 'always',
@@ -79,11 +80,14 @@ export const everythingSequestered = (removed: readonly Extent[]): LayoutDecisio
   commit: true,
   sequester: removed,
 })
+/** Somebody has it open: a file that loses its last name lives on. */
+export const orphaned = (): LastNameDecision => 'orphan'
 export const refused = (): LayoutDecision => ({ commit: false })
 
 export const flat = (extents: readonly Extent[]): [file: number, device: number, count: number][] =>
   extents.map(({ fileBlock, deviceBlock, count }) => [fileBlock, deviceBlock, count])
 
+/** Makes something; a symlink points to 'f'. */
 export function create(
   metadata: Metadata,
   name: string,
@@ -91,7 +95,8 @@ export function create(
   parent: InodeNumber = ROOT_INODE,
 ): Promise<Inode> {
   const mode = kind === 'file' ? 0o640 : 0o750
-  return metadata.create({ parent, name, kind, mode, uid: 1000, gid: 100, nowNs: NOW })
+  const target = kind === 'symlink' ? 'f' : undefined
+  return metadata.create({ parent, name, kind, mode, uid: 1000, gid: 100, target, nowNs: NOW })
 }
 
 /** A file of `count` mapped blocks from block 0. */

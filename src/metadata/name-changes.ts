@@ -1,0 +1,165 @@
+/**
+ * Names that are made and taken away, each operation the body of one transaction.
+ *
+ * Invariants
+ *   1. The directories are a tree with the root, inode 1, on top: each other directory has exactly one name.
+ *   2. nlink is the number of names; a directory's is 2 and one for each subdirectory.
+ *   3. Only a file lives on without a name: an orphan that somebody has open, or one made so, which may get a name.
+ *   4. /lost+found (inode 2) stays where it is, and what is in it comes and goes by layout changes only.
+ */
+import assert from 'node:assert/strict'
+import { systemError } from '../errors.ts'
+import type { InodeNumber } from '../units.ts'
+import type { InodeTable } from './inodes.ts'
+import type { LostAndFound } from './lost-and-found.ts'
+import { LOST_AND_FOUND_INODE, SYMLINK_MAX } from './metadata.ts'
+import type {
+  CreateRequest,
+  DecideLastName,
+  Inode,
+  InodeKind,
+  LinkRequest,
+  NameLoss,
+  UnlinkRequest,
+} from './metadata.ts'
+import { refusedLoss, withoutName } from './name-loss.ts'
+import type { NameLosses } from './name-loss.ts'
+import { checkName } from './names.ts'
+import type { NameTable } from './names.ts'
+import type { SpaceTable } from './space.ts'
+import type { TransactionMarks } from './transaction-marks.ts'
+
+/** The bit of a directory's mode that gives its group to what is made in it. */
+const S_ISGID = 0o2000
+
+const SYSCALLS: Partial<Record<InodeKind, string>> = { file: 'open', directory: 'mkdir', symlink: 'symlink' }
+
+export class NameChanges {
+  readonly #inodes: InodeTable
+  readonly #names: NameTable
+  readonly #space: SpaceTable
+  readonly #lostAndFound: LostAndFound
+  readonly #losses: NameLosses
+  readonly #marks: TransactionMarks
+
+  constructor(
+    inodes: InodeTable,
+    names: NameTable,
+    space: SpaceTable,
+    lostAndFound: LostAndFound,
+    losses: NameLosses,
+    marks: TransactionMarks,
+  ) {
+    this.#inodes = inodes
+    this.#names = names
+    this.#space = space
+    this.#lostAndFound = lostAndFound
+    this.#losses = losses
+    this.#marks = marks
+  }
+
+  create(request: CreateRequest, claim?: (ino: InodeNumber) => void): Inode {
+    const { parent, name, kind, nowNs } = request
+    const syscall = SYSCALLS[kind] ?? 'mknod'
+    if (name !== undefined) checkName(name, syscall)
+    if (kind === 'symlink') checkTarget(request.target, name)
+    const directory = this.#names.directory(parent, name ?? '', syscall)
+    if (parent === LOST_AND_FOUND_INODE) throw forbidden(syscall, name ?? '')
+    const inode = this.#inodes.insert(newInode(request, directory))
+    if (name === undefined) {
+      assert(kind === 'file', 'only a file can be without a name')
+    } else {
+      if (!this.#names.insert(parent, name, inode.ino, kind)) {
+        throw systemError('EEXIST', 'the name is taken', { syscall, path: name })
+      }
+      this.#inodes.touchDirectory(parent, kind === 'directory' ? 1 : 0, nowNs)
+    }
+    if (kind === 'file') this.#space.count({ files: 1 })
+    claim?.(inode.ino)
+    return inode
+  }
+
+  link({ ino, parent, name, nowNs }: LinkRequest): Inode {
+    const detail = { syscall: 'link', path: name }
+    checkName(name, 'link')
+    const inode = this.#inodes.get(ino)
+    if (inode === undefined) throw systemError('ENOENT', 'the file is gone', detail)
+    this.#names.directory(parent, name, 'link')
+    if (parent === LOST_AND_FOUND_INODE || this.#lostAndFound.has(ino)) throw forbidden('link', name)
+    if (this.#names.lookup(parent, name) !== undefined) throw systemError('EEXIST', 'the name is taken', detail)
+    if (inode.kind === 'directory') throw systemError('EPERM', 'a directory has one name only', detail)
+    if (inode.nlink === 0 && this.#inodes.lastNameOf(ino) !== undefined) {
+      throw systemError('ENOENT', 'the file was removed and is only open still', detail)
+    }
+    this.#names.insert(parent, name, ino, inode.kind)
+    this.#inodes.touchDirectory(parent, 0, nowNs)
+    return this.#inodes.gainName(inode, nowNs)
+  }
+
+  unlink({ parent, name, nowNs }: UnlinkRequest, decide: DecideLastName): NameLoss {
+    const inode = this.#names.found(parent, name, 'unlink')
+    if (parent === LOST_AND_FOUND_INODE) throw forbidden('unlink', name)
+    if (inode.kind === 'directory') throw systemError('EISDIR', 'it is a directory', { syscall: 'unlink', path: name })
+    this.#marks.begin(parent)
+    const fate = this.#losses.fateOf(inode, decide)
+    if (fate === undefined) return refusedLoss(inode)
+    this.#names.delete(parent, name)
+    this.#inodes.touchDirectory(parent, 0, nowNs)
+    return this.#losses.lose(inode, name, fate, nowNs)
+  }
+
+  removeDirectory({ parent, name, nowNs }: UnlinkRequest): Inode {
+    const inode = this.#names.found(parent, name, 'rmdir')
+    if (inode.kind !== 'directory') throw systemError('ENOTDIR', 'it is no directory', { syscall: 'rmdir', path: name })
+    if (inode.ino === LOST_AND_FOUND_INODE) throw immovable('rmdir', name)
+    this.#names.mustBeEmpty(inode.ino, { syscall: 'rmdir', path: name })
+    this.#names.delete(parent, name)
+    this.#inodes.delete(inode.ino)
+    this.#inodes.touchDirectory(parent, -1, nowNs)
+    return withoutName(inode, nowNs)
+  }
+}
+
+function newInode(request: CreateRequest, { mode: directoryMode, gid: directoryGid, busy, dax }: Inode) {
+  const { name, kind, mode, uid, gid, target, rdev = 0, nowNs } = request
+  assert((kind === 'symlink') === (target !== undefined), 'a symlink has a target, nothing else has')
+  const isDirectory = kind === 'directory'
+  const givesGroup = (directoryMode & S_ISGID) !== 0
+  const inherits = isDirectory || kind === 'file'
+  return {
+    kind,
+    mode: givesGroup && isDirectory ? mode | S_ISGID : mode,
+    uid,
+    gid: givesGroup ? directoryGid : gid,
+    nlink: isDirectory ? 2 : name === undefined ? 0 : 1,
+    size: target === undefined ? 0 : Buffer.byteLength(target),
+    blocks: 0,
+    atimeNs: nowNs,
+    mtimeNs: nowNs,
+    ctimeNs: nowNs,
+    birthtimeNs: nowNs,
+    changeCount: 0,
+    busy: inherits ? busy : undefined,
+    dax: inherits ? dax : undefined,
+    target,
+    rdev,
+  }
+}
+
+function checkTarget(target: string | undefined, path: string | undefined): void {
+  const detail = { syscall: 'symlink', path }
+  const bytes = Buffer.byteLength(target ?? '')
+  if (bytes === 0) throw systemError('ENOENT', 'a symlink must point somewhere', detail)
+  if (bytes > SYMLINK_MAX) {
+    throw systemError('ENAMETOOLONG', `the target has ${bytes} bytes; at most ${SYMLINK_MAX} can be stored`, detail)
+  }
+  if (target?.includes('\0') === true || target?.isWellFormed() === false) {
+    throw systemError('EINVAL', 'no symlink can have this target', detail)
+  }
+}
+
+export const forbidden = (syscall: string, path: string): Error =>
+  systemError('EPERM', 'names in /lost+found cannot be changed; reclaim its files instead', { syscall, path })
+
+export const immovable = (syscall: string, path: string): Error =>
+  systemError('EBUSY', '/lost+found cannot be moved or removed', { syscall, path })

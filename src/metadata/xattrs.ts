@@ -1,0 +1,85 @@
+/**
+ * Extended attributes: the xattrs table and the operations on it, each the body of one transaction. Limits and errors are
+ * those of xattr(7); what the namespaces allow to whom is not known here.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { systemError } from '../errors.ts'
+import type { InodeNumber } from '../units.ts'
+import type { InodeTable } from './inodes.ts'
+import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './metadata.ts'
+import type { XattrMode } from './metadata.ts'
+
+export class XattrTable {
+  readonly #inodes: InodeTable
+  readonly #names: StatementSync
+  readonly #get: StatementSync
+  readonly #has: StatementSync
+  readonly #listSize: StatementSync
+  readonly #set: StatementSync
+  readonly #delete: StatementSync
+
+  constructor(db: DatabaseSync, inodes: InodeTable) {
+    this.#inodes = inodes
+    const prepare = (sql: string) => {
+      const statement = db.prepare(sql)
+      statement.setReturnArrays(true)
+      return statement
+    }
+    this.#names = prepare('SELECT name FROM xattrs WHERE ino = ? ORDER BY name')
+    this.#get = prepare('SELECT value FROM xattrs WHERE ino = ? AND name = ?')
+    this.#has = prepare('SELECT 1 FROM xattrs WHERE ino = ? AND name = ?')
+    // A list has a NUL behind each name.
+    this.#listSize = prepare('SELECT coalesce(sum(octet_length(name) + 1), 0) FROM xattrs WHERE ino = ?')
+    this.#set = prepare(
+      'INSERT INTO xattrs (ino, name, value) VALUES (?, ?, ?) ON CONFLICT (ino, name) DO UPDATE SET value = excluded.value',
+    )
+    this.#delete = prepare('DELETE FROM xattrs WHERE ino = ? AND name = ?')
+  }
+
+  names(ino: InodeNumber): string[] {
+    const rows = this.#names.all(ino) as unknown as [string][]
+    if (rows.length === 0 && this.#inodes.get(ino) === undefined) throw gone('listxattr', ino)
+    return rows.map(([name]) => name)
+  }
+
+  get(ino: InodeNumber, name: string): Uint8Array | undefined {
+    const row = this.#get.get(ino, name) as unknown as [Uint8Array] | undefined
+    return row?.[0]
+  }
+
+  set(ino: InodeNumber, name: string, value: Uint8Array, mode: XattrMode, nowNs: bigint): void {
+    const detail = { syscall: 'setxattr', path: name }
+    const nameSize = Buffer.byteLength(name)
+    if (nameSize === 0 || nameSize > XATTR_NAME_MAX) {
+      throw systemError('ERANGE', `the name has ${nameSize} bytes; 1 to ${XATTR_NAME_MAX} can be stored`, detail)
+    }
+    if (name.includes('\0') || !name.isWellFormed()) {
+      throw systemError('EINVAL', 'no attribute can have this name', detail)
+    }
+    if (value.byteLength > XATTR_SIZE_MAX) {
+      const explanation = `the value has ${value.byteLength} bytes; at most ${XATTR_SIZE_MAX} can be stored`
+      throw systemError('E2BIG', explanation, detail)
+    }
+    if (!this.#inodes.touch(ino, nowNs)) throw gone('setxattr', ino)
+    const isThere = this.#has.get(ino, name) !== undefined
+    if (mode === 'create' && isThere) throw systemError('EEXIST', 'the attribute is there', detail)
+    if (mode === 'replace' && !isThere) throw systemError('ENODATA', 'there is no such attribute', detail)
+    if (!isThere) {
+      const [listSize] = this.#listSize.get(ino) as unknown as [number]
+      if (listSize + nameSize + 1 > XATTR_LIST_MAX) {
+        const explanation = `the names of all attributes together may have ${XATTR_LIST_MAX} bytes, a NUL behind each`
+        throw systemError('ENOSPC', explanation, detail)
+      }
+    }
+    this.#set.run(ino, name, value)
+  }
+
+  remove(ino: InodeNumber, name: string, nowNs: bigint): void {
+    if (!this.#inodes.touch(ino, nowNs)) throw gone('removexattr', ino)
+    if (this.#delete.run(ino, name).changes === 1) return
+    throw systemError('ENODATA', 'there is no such attribute', { syscall: 'removexattr', path: name })
+  }
+}
+
+const gone = (syscall: string, ino: InodeNumber): Error =>
+  systemError('ENOENT', `there is no inode ${ino}`, { syscall })

@@ -31,6 +31,8 @@ export interface SqliteMetadataOptions {
   readonly whoHoldsTransaction?: (() => Holder[]) | undefined
   /** Told which inodes each transaction changes. */
   readonly marks?: ChangeMarks | undefined
+  /** What would write is EROFS. Default false. */
+  readonly readOnly?: boolean | undefined
   /** The host has no space for the log. True: some was given back, try once more. */
   readonly onNoSpace?: (() => boolean) | undefined
 }
@@ -43,33 +45,53 @@ const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 6
 
 export class SqliteConnection {
-  readonly db: DatabaseSync
   readonly path: string
-  readonly log: WriteAheadLog
   readonly marks: TransactionMarks
   readonly #options: SqliteMetadataOptions
-  readonly #begin: StatementSync
-  readonly #beginRead: StatementSync
-  readonly #commit: StatementSync
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4))
+  #db: DatabaseSync
+  #log: WriteAheadLog
+  #begin: StatementSync
+  #beginRead: StatementSync
+  #commit: StatementSync
   #isActive = false
   #waiting = 0
   #isClosed = false
   #failure: unknown
 
   constructor(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
-    this.db = db
     this.path = path
+    this.marks = new TransactionMarks(options.marks)
     this.#options = options
+    this.#db = db
+    this.#log = new WriteAheadLog(db, path)
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#beginRead = db.prepare('BEGIN')
     this.#commit = db.prepare('COMMIT')
-    this.log = new WriteAheadLog(db, path)
-    this.marks = new TransactionMarks(options.marks)
+  }
+
+  get db(): DatabaseSync {
+    return this.#db
+  }
+
+  get wantsCheckpoint(): boolean {
+    return this.#log.wantsCheckpoint
+  }
+
+  /** Goes on with `db`, another view of the same store for reading only, and closes the one before. */
+  replace(db: DatabaseSync): void {
+    const before = this.#db
+    this.#db = db
+    this.#log = new WriteAheadLog(db, this.path)
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#beginRead = db.prepare('BEGIN')
+    this.#commit = db.prepare('COMMIT')
+    before.close()
   }
 
   /** Runs `body` in a write transaction. It may run again; when it throws, nothing of it remains. */
   write<T>(syscall: string, body: () => T, patience?: Patience): Promise<T> {
+    if (this.#options.readOnly === true) return Promise.reject(this.#forReadingOnly(syscall))
     return this.#retried(syscall, () => this.#transaction(body), patience)
   }
 
@@ -99,12 +121,12 @@ export class SqliteConnection {
 
   /** `body` sees one state of the store: in the transaction that runs already, or in one of its own that only reads. */
   consistently<T>(body: () => T): T {
-    if (this.db.isTransaction) return body()
+    if (this.#db.isTransaction) return body()
     this.#beginRead.run()
     try {
       return body()
     } finally {
-      if (this.db.isTransaction) this.#commit.run()
+      if (this.#db.isTransaction) this.#commit.run()
     }
   }
 
@@ -112,7 +134,7 @@ export class SqliteConnection {
   async sync(): Promise<void> {
     this.#refuseAfterFailure('fsync')
     try {
-      await this.log.sync()
+      await this.#log.sync()
     } catch (error) {
       this.#failure ??= error
       throw translated(error, 'fsync', this.path)
@@ -121,10 +143,11 @@ export class SqliteConnection {
 
   /** Moves the log into meta.db as far as readers allow. */
   async checkpoint(): Promise<void> {
+    if (this.#options.readOnly === true) throw this.#forReadingOnly('checkpoint')
     // Off the event loop first; what SQLite itself syncs before it copies the log is then little.
     await this.sync()
     try {
-      this.log.checkpoint()
+      this.#log.checkpoint()
     } catch (error) {
       if (!isBusy(error)) throw this.#translated(error, 'checkpoint')
     }
@@ -134,8 +157,8 @@ export class SqliteConnection {
   async close(): Promise<void> {
     this.#isClosed = true
     while (this.#waiting > 0) await pause(1)
-    await this.log.close()
-    if (this.db.isOpen) this.db.close()
+    await this.#log.close()
+    if (this.#db.isOpen) this.#db.close()
   }
 
   #transaction<T>(body: () => T): T {
@@ -147,11 +170,11 @@ export class SqliteConnection {
       try {
         const result = body()
         this.#commit.run()
-        this.log.noteCommit()
+        this.#log.noteCommit()
         return result
       } catch (error) {
         // SQLite has rolled back by itself after some errors (full, I/O).
-        if (this.db.isTransaction) this.db.exec('ROLLBACK')
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         throw error
       }
     } finally {
@@ -241,6 +264,10 @@ export class SqliteConnection {
   #translated(error: unknown, syscall: string): unknown {
     if (isFailedSync(error)) this.#failure ??= error
     return translated(error, syscall, this.path)
+  }
+
+  #forReadingOnly(syscall: string): Error {
+    return systemError('EROFS', 'the pool is open for reading only', { syscall, path: this.path })
   }
 
   #refuseAfterFailure(syscall: string): void {

@@ -17,6 +17,9 @@ const CONSTRAINT = 19
 const NOTADB = 26
 /** Growing meta.db-shm failed: the host had no room for it. */
 const IOERR_SHMSIZE = IOERR | (19 << 8)
+/** Who only reads cannot recover the log, and whoever can is about to. */
+const READONLY_RECOVERY = READONLY | (1 << 8)
+const READONLY_CANTINIT = READONLY | (5 << 8)
 /** A sync that SQLite itself did, in a checkpoint or when the log starts anew, failed. */
 const IOERR_FSYNC = IOERR | (4 << 8)
 
@@ -31,7 +34,15 @@ export const isSqliteError = (error: unknown): error is SqliteError =>
 
 /** Somebody else has the lock (also while a crashed pool's log is recovered): try again. */
 export const isBusy = (error: unknown): boolean =>
-  isSqliteError(error) && ((error.errcode & 0xff) === BUSY || (error.errcode & 0xff) === PROTOCOL)
+  isSqliteError(error) &&
+  ((error.errcode & 0xff) === BUSY ||
+    (error.errcode & 0xff) === PROTOCOL ||
+    error.errcode === READONLY_RECOVERY ||
+    error.errcode === READONLY_CANTINIT)
+
+/** The log or its index is not there, and cannot be made by who only reads. */
+export const isWithoutLog = (error: unknown): boolean =>
+  isSqliteError(error) && ((error.errcode & 0xff) === CANTOPEN || (error.errcode & 0xff) === READONLY)
 
 /** The host has no room for the log. */
 export const isFull = (error: unknown): boolean =>

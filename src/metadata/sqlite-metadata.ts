@@ -16,9 +16,11 @@ import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, PAGE_SIZE, SCHEMA } fr
 import { SqliteConnection } from './sqlite-connection.ts'
 import type { SqliteMetadataOptions } from './sqlite-connection.ts'
 import { translated } from './sqlite-errors.ts'
+import { lookAt, SqliteReader } from './sqlite-reader.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { LOG_SIZE_LIMIT, syncDirectory } from './write-ahead-log.ts'
 
+export type { SqliteReader } from './sqlite-reader.ts'
 export type { SqliteMetadataOptions } from './sqlite-connection.ts'
 
 /**
@@ -49,12 +51,18 @@ export async function createSqliteMetadata(path: string, properties: PoolPropert
   await syncDirectory(dirname(resolve(path)))
 }
 
-/** Opens the metadata at `path`. */
+/** Opens the metadata at `path`; with `readOnly` for who may not write its directory: see sqlite-reader.ts. */
+export async function openSqliteMetadata(
+  path: string,
+  options: SqliteMetadataOptions & { readonly readOnly: true },
+): Promise<SqliteReader>
+export async function openSqliteMetadata(path: string, options?: SqliteMetadataOptions): Promise<Metadata>
 export async function openSqliteMetadata(path: string, options: SqliteMetadataOptions = {}): Promise<Metadata> {
   const syscall = 'open'
   const file = await stat(path)
   if (!file.isFile())
     throw systemError('EUCLEAN', 'this is not the metadata of a pool: it is no regular file', { syscall, path })
+  if (options.readOnly === true) return await openedForReading(path, options)
   // SQLite would open what cannot be written for reading only, and say so at the first change.
   await access(path, constants.R_OK | constants.W_OK)
   await access(dirname(resolve(path)), constants.W_OK)
@@ -66,6 +74,21 @@ export async function openSqliteMetadata(path: string, options: SqliteMetadataOp
   } catch (error) {
     if (db?.isOpen === true) db.close()
     throw translated(error, syscall, path)
+  }
+}
+
+async function openedForReading(path: string, options: SqliteMetadataOptions): Promise<SqliteReader> {
+  const { db, isAtRest } = await lookAt(path)
+  try {
+    const connection = new SqliteConnection(db, path, options)
+    const properties = await connection.readConsistently('open', () => {
+      checkFormat(db, path)
+      return readProperties(db, path)
+    })
+    return new SqliteReader(connection, properties, isAtRest)
+  } catch (error) {
+    if (db.isOpen) db.close()
+    throw translated(error, 'open', path)
   }
 }
 

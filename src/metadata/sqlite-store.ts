@@ -2,6 +2,7 @@
  * The embedded store: `Metadata` on SQLite (node:sqlite). Creating and opening are in sqlite-metadata.ts; here each method
  * of the interface is put together from the tables, as the body of one transaction.
  */
+import type { DatabaseSync } from 'node:sqlite'
 import type { BlockCount, Extent, InodeNumber, Run } from '../units.ts'
 import { systemError } from '../errors.ts'
 import { noSpace } from './allocation.ts'
@@ -13,7 +14,7 @@ import { Tables } from './tables.ts'
 
 export class SqliteStore implements contract.Metadata {
   readonly #connection: SqliteConnection
-  readonly #tables: Tables
+  #tables: Tables
   #properties: contract.PoolProperties
 
   /** The connection is opened and its format checked. */
@@ -21,6 +22,12 @@ export class SqliteStore implements contract.Metadata {
     this.#connection = connection
     this.#tables = new Tables(connection.db, connection.marks)
     this.#properties = properties
+  }
+
+  /** Goes on with another view of the same store; only of a store for reading. */
+  protected look(db: DatabaseSync): void {
+    this.#connection.replace(db)
+    this.#tables = new Tables(db, this.#connection.marks)
   }
 
   get properties(): contract.PoolProperties {
@@ -237,7 +244,7 @@ export class SqliteStore implements contract.Metadata {
   }
 
   get wantsCheckpoint(): boolean {
-    return this.#connection.log.wantsCheckpoint
+    return this.#connection.wantsCheckpoint
   }
 
   checkpoint(): Promise<void> {

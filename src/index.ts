@@ -1,13 +1,25 @@
 /** The public face of Holdfast. `createPool` and `openPool` are where everything begins. */
 export { createPool, type CreatePoolOptions } from './pool/create-pool.ts'
 export { openPool, type OpenPoolOptions } from './pool/open-pool.ts'
-export type { OpenOptions, Pool } from './pool/pool.ts'
+export type { Pool } from './pool/pool.ts'
+export type { OpenOptions, RenameOptions } from './pool/pool-tree.ts'
 export type { PoolStats } from './pool/pool-stats.ts'
-export type { File, PinOptions, PolicyChange, RangeOptions } from './pool/file.ts'
+export type { File, PinOptions, RangeOptions } from './pool/file.ts'
 export type { IoOptions, Pin } from './pool/pin.ts'
 export type { ReadSource, WriteTarget } from './pool/pin-io.ts'
 export type { LostAndFound, LostFile } from './pool/lost-and-found.ts'
 export type { Stat } from './pool/stat.ts'
+export type { Credentials } from './files/access.ts'
+export type { PolicyChange, TimeLike } from './files/attributes.ts'
+export type { NodeKind } from './files/names.ts'
 export type { BusyOptions, WaitOptions } from './files/file-system.ts'
-export type { BusyPolicy, DaxMode, DirectoryEntry, Finding, PoolProperties } from './metadata/metadata.ts'
+export type {
+  BusyPolicy,
+  DaxMode,
+  DirectoryEntry,
+  Finding,
+  InodeKind,
+  PoolProperties,
+  XattrMode,
+} from './metadata/metadata.ts'
 export type { HoldfastError, Holder } from './errors.ts'

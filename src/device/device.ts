@@ -37,7 +37,7 @@ export interface Device {
   /** The same for one run, at once and synchronous: for the few blocks whose order matters (edge copies). */
   flushRun(run: Run): void
 
-  /** Adopts a larger size, here and (for a file) on the host; also called when another process has grown it. */
+  /** Makes the device larger, never smaller. Other processes adopt the new size when they are asked for a run in it. ENOSPC, EFBIG. */
   grow(blockCount: BlockCount): void
 
   /** Ends all mappings. Caller must have detached or abandoned every ArrayBuffer it got: touching one later is a crash. */

@@ -22,7 +22,7 @@ import assert from 'node:assert/strict'
 import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
 
 import { codeOf, systemError } from '../errors.ts'
-import { allocateSpaceWhole, punchHole } from '../platform/file-space.ts'
+import { allocateSpaceWhole, extendTo, punchHole } from '../platform/file-space.ts'
 import { fileSystemOf, isNoCopyOnWrite, setNoCopyOnWrite } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { BLOCK_SIZE, bytesOf } from '../units.ts'
@@ -151,8 +151,12 @@ export class FileDevice implements Device {
     assert(this.#isOpen, 'the device is open')
     checkBlockCount(blockCount)
     if (blockCount <= this.#blockCount) return
-    // never down: another process may have grown it further
-    if (fstatSync(this.#fd).size < bytesOf(blockCount)) ftruncateSync(this.#fd, bytesOf(blockCount))
+    // Not ftruncate: another process may have grown it further since we looked, and that would cut it off.
+    if (fstatSync(this.#fd).size < bytesOf(blockCount)) extendTo(this.#fd, bytesOf(blockCount))
+    this.#adopt(blockCount)
+  }
+
+  #adopt(blockCount: BlockCount): void {
     this.#map.grow(blockCount)
     this.#blockCount = blockCount
   }
@@ -171,7 +175,14 @@ export class FileDevice implements Device {
 
   #check(run: Run): void {
     assert(this.#isOpen, 'the device is open')
+    if (run.start + run.count > this.#blockCount) this.#lookForGrowth()
     checkRun(run, this.#blockCount)
+  }
+
+  /** Another process may have grown the device, and files have blocks there since. */
+  #lookForGrowth(): void {
+    const blockCount = Math.floor(fstatSync(this.#fd).size / BLOCK_SIZE) as BlockCount
+    if (blockCount > this.#blockCount) this.#adopt(blockCount)
   }
 
   #fail(error: unknown): unknown {

@@ -187,7 +187,9 @@ export async function mustRefresh(
   syscall: string,
   path: string | undefined,
 ): Promise<void> {
-  if (await open.refresh(fs.table, fs.metadata)) return
+  const turn = fs.turnIfDue()
+  if (turn !== undefined) await turn
+  if (await open.refresh(fs)) return
   if (path !== undefined && /^\/*lost\+found\//.test(path)) {
     throw systemError('ENOENT', 'the file of lost+found was reclaimed meanwhile', { syscall, path })
   }

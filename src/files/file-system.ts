@@ -1,5 +1,6 @@
 /** What every operation on files works on: the door and its parts, open inodes, policies, a way to make space. */
-import type { Door } from '../layout/break-layout.ts'
+import type { Door } from '../layout/breaking.ts'
+import type { TableMarks } from '../layout/change-marks.ts'
 import { breakInTheWayOf, hasBreak } from '../layout/claims.ts'
 import { describeHolders, listHolders } from '../layout/holders.ts'
 import type { Limits } from '../layout/waiting.ts'
@@ -7,6 +8,7 @@ import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/met
 import { checkBytes, checkChoice, codeOf, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { CopyWindows } from './copy-windows.ts'
+import type { Known } from './known.ts'
 import type { OpenInodes } from './open-inodes.ts'
 import type { RunViews } from './run-views.ts'
 
@@ -14,6 +16,8 @@ export interface FileSystem extends Door {
   readonly properties: PoolProperties
   /** Permission bits that new files and directories do not get, as the process had it when it opened the pool. */
   readonly umask: number
+  readonly marks: TableMarks
+  readonly known: Known
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
   readonly copyWindows: CopyWindows

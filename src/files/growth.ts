@@ -8,9 +8,10 @@
  * certain: else a rolled-back allocation would leave free blocks that are not zero (promise 6).
  */
 import { breakLayout } from '../layout/break-layout.ts'
+import { UNKNOWN } from '../layout/change-marks.ts'
 import { hasBreak, releaseClaim } from '../layout/claims.ts'
 import { BreakState, RecordFlag, RecordKind } from '../layout/format.ts'
-import { systemError } from '../errors.ts'
+import { codeOf, systemError } from '../errors.ts'
 import type { Layout } from '../metadata/metadata.ts'
 import type { FileBlock, FileRange, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
@@ -54,19 +55,21 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
   const allocate = async (): Promise<void> => {
     isBroken = false
     const generation = fs.table.generation(open.bucket)
+    let mark = UNKNOWN
     const prepare = (runs: readonly Run[], before: Layout): void => {
+      mark = fs.marks.expected(open.ino)
       // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
       for (const run of runs) fs.device.allocate(run)
       const from = before.inode.size
       if (!isGrowing || from >= end) return
       // Fresh blocks are zero; only what was there past EOF may not be.
-      open.adopt(before, generation)
+      open.adopt(before, generation, UNKNOWN)
       isBroken = !copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0))
       if (isBroken) throw new Error('a layout change is being committed')
     }
     const growth = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
     const request = { ino: open.ino, range, preallocate: ahead, ...growth }
-    open.adopt(await fs.metadata.allocate(request, prepare, patienceOf(fs.table, limits)), generation)
+    open.adopt(await fs.metadata.allocate(request, prepare, patienceOf(fs.table, limits)), generation, mark)
   }
   do {
     await withSpace(fs, syscall, path, allocate).catch((error: unknown) => {
@@ -164,11 +167,13 @@ async function growWith(
   apply: (layout: Layout) => number | undefined,
 ): Promise<void> {
   const generation = fs.table.generation(open.bucket)
+  let mark = UNKNOWN
   const seen = (layout: Layout): number | undefined => {
-    open.adopt(layout, generation)
+    mark = fs.marks.expected(open.ino)
+    open.adopt(layout, generation, UNKNOWN)
     return apply(layout)
   }
-  open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patienceOf(fs.table, limits)), generation)
+  open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patienceOf(fs.table, limits)), generation, mark)
 }
 
 /**
@@ -223,8 +228,10 @@ export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void>
   if (!open.hasNewContent) return
   open.hasNewContent = false
   const now = nowNs(fs)
-  const inode = await fs.metadata.inode(open.ino)
-  if (inode !== undefined) open.inode = await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now })
+  await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }).catch((error: unknown) => {
+    // A file of lost+found may be reclaimed while it is open.
+    if (codeOf(error) !== 'ENOENT') throw error
+  })
 }
 
 /** EFBIG beyond 2^53 - 1 bytes. */

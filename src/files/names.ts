@@ -1,17 +1,30 @@
 /**
- * Names: files and directories made, removed and renamed. Taking away a file's last name makes its blocks go, at once or
- * at the last close, so it asks the door first: under `fail` and `wait` the name stays while the blocks are pinned.
+ * Names: files, directories, links and other kinds made, removed and renamed. Taking away a file's last name makes its
+ * blocks go, at once or at the last close, so it goes through the door: under `fail` and `wait` the name stays while the
+ * blocks are pinned.
  */
-import { codeOf, invalidValue, named, systemError } from '../errors.ts'
-import { whileIdle } from '../layout/break-layout.ts'
+import { codeOf, invalidValue, named, outOfRange, systemError } from '../errors.ts'
+import { breakLastName } from '../layout/break-last-name.ts'
 import { reclaimLostFile } from '../layout/lost-and-found.ts'
 import type { Limits } from '../layout/waiting.ts'
 import { patienceOf } from '../layout/waiting.ts'
-import type { DirectoryEntry, Inode } from '../metadata/metadata.ts'
-import { LOST_AND_FOUND_INODE } from '../metadata/metadata.ts'
+import type {
+  CreateRequest,
+  DecideLastName,
+  DirectoryEntry,
+  Inode,
+  InodeKind,
+  NameLoss,
+  Patience,
+  RenameMode,
+} from '../metadata/metadata.ts'
+import { LOST_AND_FOUND_INODE, SYMLINK_MAX } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
 import type { BusyOptions, FileSystem } from './file-system.ts'
 import { busyPolicyOf, limitsOf } from './file-system.ts'
 import { nowNs } from './growth.ts'
+import { permissions } from './attributes.ts'
+import type { OpenInode } from './open-inode.ts'
 import { removeIfOrphan } from './open-inodes.ts'
 import type { Place } from './paths.ts'
 import { inodeAt, nameAt, placeOf } from './paths.ts'
@@ -25,28 +38,64 @@ export interface FileRequest {
   readonly mode: number | undefined
 }
 
-/** The file at a path, made when that was asked. ENOENT, EEXIST, EISDIR, ENOTDIR, EPERM (writing or making files in lost+found). */
-export async function fileAt(fs: FileSystem, path: string, request: FileRequest, limits: Limits): Promise<Inode> {
+/**
+ * Opens the file at a path, made when that was asked. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (writing or making
+ * files in lost+found), ENXIO (neither file nor directory).
+ */
+export async function openAt(
+  fs: FileSystem,
+  path: string,
+  request: FileRequest,
+  limits: Limits,
+): Promise<{ open: OpenInode; isNew: boolean }> {
+  const mode = request.creates ? newPermissions(fs, request.mode, 0o666) : 0
   for (;;) {
-    const place = await (request.creates ? nameAt : placeOf)(fs.metadata, path, 'open')
-    if (place.inode !== undefined) {
+    // O_CREAT with O_EXCL does not follow a symlink.
+    const follows = !(request.creates && request.isExclusive)
+    const place = await (request.creates ? nameAt : placeOf)(fs, path, 'open', follows)
+    const { dentry } = place
+    if (dentry !== undefined) {
       if (request.creates && request.isExclusive) throw alreadyThere('open', path)
-      if (place.inode.kind === 'directory')
-        throw systemError('EISDIR', 'this is a directory', { syscall: 'open', path })
+      mustBeFile(dentry.kind, path)
       if (request.mayWrite && isLost(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
       }
-      return place.inode
+      return { open: await fs.openInodes.open(fs, dentry.ino, path), isNew: false }
     }
-    if (!request.creates) throw systemError('ENOENT', 'no such file or directory', { syscall: 'open', path })
+    if (!request.creates) throw notThere('open', path)
     if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
     try {
-      return await make(fs, place, 'file', newPermissions(fs, request.mode, 0o666), 'open', path, limits)
+      const make = (claim: (ino: InodeNumber) => void): Promise<Inode> =>
+        create(fs, place, { kind: 'file', mode }, 'open', path, limits, claim)
+      return { open: await fs.openInodes.openNew(fs, make), isNew: true }
     } catch (error) {
       // Somebody was quicker: then it is there.
-      if (codeOf(error) !== 'EEXIST') throw error
+      if (codeOf(error) !== 'EEXIST' || request.isExclusive) throw error
     }
   }
+}
+
+/** Opens a new file without a name, in the file system of a directory: it goes at the last close, unless it is linked. */
+export async function openUnnamed(
+  fs: FileSystem,
+  directory: string,
+  mode: number | undefined,
+  limits: Limits,
+): Promise<OpenInode> {
+  const inode = await inodeAt(fs, directory, 'open')
+  if (inode.kind !== 'directory')
+    throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'open', path: directory })
+  const what = { kind: 'file' as const, mode: newPermissions(fs, mode, 0o666) }
+  const place = { parent: inode.ino, name: undefined }
+  return fs.openInodes.openNew(fs, (claim) => create(fs, place, what, 'open', directory, limits, claim))
+}
+
+function mustBeFile(kind: InodeKind, path: string): void {
+  if (kind === 'file') return
+  if (kind === 'directory') throw systemError('EISDIR', 'this is a directory', { syscall: 'open', path })
+  if (kind === 'symlink')
+    throw systemError('ELOOP', 'this is a symlink, which is not followed here', { syscall: 'open', path })
+  throw systemError('ENXIO', `this is a ${kind}, which only a mounted pool can open`, { syscall: 'open', path })
 }
 
 /** Makes a directory; with `recursive` also those above, and none is no error. */
@@ -58,41 +107,80 @@ export async function makeDirectory(
   const mode = newPermissions(fs, options.mode, 0o777)
   const limits = limitsOf(fs)
   if (options.recursive !== true) {
-    const place = await nameAt(fs.metadata, path, 'mkdir')
-    if (place.inode !== undefined) throw alreadyThere('mkdir', path)
-    await make(fs, place, 'directory', mode, 'mkdir', path, limits)
+    const place = await nameAt(fs, path, 'mkdir')
+    if (place.dentry !== undefined) throw alreadyThere('mkdir', path)
+    await create(fs, place, { kind: 'directory', mode }, 'mkdir', path, limits)
     return
   }
   const names = path.split('/').filter((name) => name !== '')
   for (let depth = 1; depth <= names.length; depth++) {
     const part = names.slice(0, depth).join('/')
-    const place = await placeOf(fs.metadata, part, 'mkdir')
-    if (place.inode?.kind === 'directory') continue
-    if (place.inode !== undefined) throw alreadyThere('mkdir', path)
-    await make(fs, place, 'directory', mode, 'mkdir', path, limits).catch((error: unknown) => {
+    const place = await placeOf(fs, part, 'mkdir', true)
+    if (place.dentry?.kind === 'directory') continue
+    if (place.dentry !== undefined) throw alreadyThere('mkdir', path)
+    await create(fs, place, { kind: 'directory', mode }, 'mkdir', path, limits).catch((error: unknown) => {
       if (codeOf(error) !== 'EEXIST') throw error
     })
   }
 }
 
-async function make(
+/** Makes a symlink at `path`; `target` need not exist. */
+export async function makeSymlink(fs: FileSystem, target: string, path: string): Promise<void> {
+  const bytes = Buffer.byteLength(target)
+  if (target === '') throw systemError('ENOENT', 'a symlink must point to something', { syscall: 'symlink', path })
+  if (target.includes('\0')) throw invalidValue('target', 'must be a string without null bytes', target)
+  if (bytes > SYMLINK_MAX)
+    throw systemError('ENAMETOOLONG', `a target has at most ${SYMLINK_MAX} bytes`, { syscall: 'symlink', path })
+  await makeNew(fs, path, { kind: 'symlink', mode: 0o777, target }, 'symlink')
+}
+
+/** Kinds that are only a name and attributes: what a mounted pool shows as fifos, sockets and device nodes. */
+export type NodeKind = Exclude<InodeKind, 'directory' | 'symlink'>
+export const NODE_KINDS: readonly NodeKind[] = ['file', 'fifo', 'socket', 'character', 'block']
+
+/** Makes an inode of any such kind, without opening it. `rdev` of devices: as stat gives it. */
+export async function makeNode(
   fs: FileSystem,
-  { parent, name }: Place,
-  kind: Inode['kind'],
-  mode: number,
+  path: string,
+  kind: NodeKind,
+  options: { mode?: number | undefined; rdev?: number | undefined },
+): Promise<void> {
+  const { rdev = 0 } = options
+  if (!Number.isInteger(rdev) || rdev < 0 || rdev > 0xffff_ffff) throw outOfRange('rdev', '>= 0 and < 2^32', rdev)
+  await makeNew(fs, path, { kind, mode: newPermissions(fs, options.mode, 0o666), rdev }, 'mknod')
+}
+
+async function makeNew(fs: FileSystem, path: string, what: What, syscall: string): Promise<void> {
+  const place = await nameAt(fs, path, syscall)
+  if (place.dentry !== undefined) throw alreadyThere(syscall, path)
+  if (path.endsWith('/')) throw notThere(syscall, path)
+  await create(fs, place, what, syscall, path, limitsOf(fs))
+}
+
+type What = Pick<CreateRequest, 'kind' | 'mode' | 'target' | 'rdev'>
+
+async function create(
+  fs: FileSystem,
+  { parent, name }: { readonly parent: InodeNumber; readonly name: string | undefined },
+  what: What,
   syscall: string,
   path: string,
   limits: Limits,
+  claim?: (ino: InodeNumber) => void,
 ): Promise<Inode> {
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  const request = { parent: parent.ino, name, kind, mode, ...owner, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.create(request, patienceOf(fs.table, limits)))
+  const request = { parent, name, ...what, ...owner, nowNs: nowNs(fs) }
+  return named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
 }
 
-/** Checks permission bits. */
-export function permissions(bits: number): number {
-  if (!Number.isInteger(bits) || bits < 0 || bits > 0o7777) throw invalidValue('mode', 'must be permission bits', bits)
-  return bits
+/** Gives an inode one more name; an unnamed file its first. EEXIST, EPERM (a directory, lost+found), ENOENT. */
+export async function linkInode(fs: FileSystem, ino: InodeNumber, from: string, to: string): Promise<void> {
+  const place = await nameAt(fs, to, 'link')
+  if (place.dentry !== undefined)
+    throw systemError('EEXIST', 'the name is taken', { syscall: 'link', path: from, dest: to })
+  if (to.endsWith('/')) throw systemError('ENOENT', 'no such directory', { syscall: 'link', path: from, dest: to })
+  const request = { ino, parent: place.parent, name: place.name, nowNs: nowNs(fs) }
+  await named('link', from, () => fs.metadata.link(request, patienceOf(fs.table, limitsOf(fs))), to)
 }
 
 const newPermissions = (fs: FileSystem, mode: number | undefined, base: number): number =>
@@ -100,7 +188,7 @@ const newPermissions = (fs: FileSystem, mode: number | undefined, base: number):
 
 /** Entries of a directory in byte order of their names, read in portions: a name that stays is seen exactly once, whatever changes. */
 export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<DirectoryEntry> {
-  const directory = await inodeAt(fs.metadata, path, 'scandir')
+  const directory = await inodeAt(fs, path, 'scandir')
   if (directory.kind !== 'directory')
     throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'scandir', path })
   for (let after: string | undefined; ;) {
@@ -111,85 +199,97 @@ export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<D
   }
 }
 
-/** Removes a file's name; in lost+found the file itself. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders. */
+/** Takes a name away that is no directory's; in lost+found the file itself. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders. */
 export async function removeName(fs: FileSystem, path: string, options: BusyOptions): Promise<void> {
   const limits = limitsOf(fs, options)
-  const place = await nameAt(fs.metadata, path, 'unlink')
-  const { inode, parent, name } = place
-  if (inode === undefined) throw systemError('ENOENT', 'no such file', { syscall: 'unlink', path })
-  if (inode.kind === 'directory')
-    throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
-  if (isLost(place)) {
-    await reclaimLostFile(fs, { ino: inode.ino, name }, 'unlink')
-    return fs.freed()
+  for (;;) {
+    const place = await nameAt(fs, path, 'unlink')
+    const { dentry, parent, name } = place
+    if (dentry === undefined) throw notThere('unlink', path)
+    if (dentry.kind === 'directory')
+      throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
+    if (isLost(place)) {
+      await reclaimLostFile(fs, { ino: dentry.ino, name }, 'unlink')
+      return fs.freed()
+    }
+    const request = { parent, name, nowNs: nowNs(fs) }
+    const unlink = (decide: DecideLastName, patience: Patience): Promise<NameLoss> =>
+      named('unlink', path, () => fs.metadata.unlink(request, decide, patience))
+    if (await takeNameOf(fs, dentry.ino, options, limits, 'unlink', path, unlink)) return
   }
-  const request = { parent: parent.ino, name, nowNs: nowNs(fs) }
-  const removed = await whileBlocksMayGo(fs, inode, options, limits, 'unlink', path, () =>
-    named('unlink', path, () => fs.metadata.unlink(request, patienceOf(fs.table, limits))),
-  )
-  await afterLastName(fs, removed)
 }
 
 /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
 export async function removeDirectory(fs: FileSystem, path: string): Promise<void> {
-  const { parent, name } = await nameAt(fs.metadata, path, 'rmdir')
-  const request = { parent: parent.ino, name, nowNs: nowNs(fs) }
+  const { parent, name } = await nameAt(fs, path, 'rmdir')
+  const request = { parent, name, nowNs: nowNs(fs) }
   await named('rmdir', path, () => fs.metadata.removeDirectory(request))
 }
 
-/** Renames, replacing what is there, whole or not at all. A file that is replaced: as in `removeName`. */
-export async function renameName(fs: FileSystem, from: string, to: string, options: BusyOptions): Promise<void> {
-  const { metadata, table } = fs
+/** Renames, whole or not at all. A file that is replaced: as in `removeName`. */
+export async function renameName(
+  fs: FileSystem,
+  from: string,
+  to: string,
+  options: BusyOptions & { mode: RenameMode },
+): Promise<void> {
+  const { metadata } = fs
+  const { mode } = options
   const limits = limitsOf(fs, options)
-  const source = await nameAt(metadata, from, 'rename')
-  if (source.inode === undefined) {
-    throw systemError('ENOENT', 'no such file or directory', { syscall: 'rename', path: from, dest: to })
-  }
+  const detail = { syscall: 'rename', path: from, dest: to }
+  const source = await nameAt(fs, from, 'rename')
+  if (source.dentry === undefined) throw systemError('ENOENT', 'no such file or directory', detail)
   for (;;) {
-    const target = await nameAt(metadata, to, 'rename')
+    const target = await nameAt(fs, to, 'rename')
+    if (source.dentry.kind !== 'directory' && to.endsWith('/') && target.dentry === undefined)
+      throw systemError('ENOTDIR', 'only a directory can be renamed to a name that ends with /', detail)
     const request = {
-      fromParent: source.parent.ino,
+      fromParent: source.parent,
       fromName: source.name,
-      toParent: target.parent.ino,
+      toParent: target.parent,
       toName: target.name,
+      mode,
       nowNs: nowNs(fs),
     }
-    const rename = (): Promise<{ replaced: Inode | undefined }> =>
-      named('rename', from, () => metadata.rename(request, patienceOf(table, limits)), to)
-    const victim = target.inode
-    const isReplacing = victim?.kind === 'file' && victim.ino !== source.inode.ino
-    const done = isReplacing
-      ? await whileBlocksMayGo(fs, victim, options, limits, 'rename', to, async () => {
-          // Another file may have taken the name since we looked; its blocks were not asked for.
-          const now = await metadata.lookup(target.parent.ino, target.name)
-          return now?.ino === victim.ino ? rename() : undefined
-        })
-      : await rename()
-    if (done === undefined) continue
-    if (done.replaced !== undefined) await afterLastName(fs, done.replaced)
-    return
+    const rename = (decide: DecideLastName, patience: Patience): Promise<NameLoss> =>
+      named('rename', from, () => metadata.rename(request, decide, patience), to)
+    const victim = target.dentry
+    const isReplacing = mode === 'replace' && victim?.kind === 'file' && victim.ino !== source.dentry.ino
+    if (isReplacing) {
+      if (await takeNameOf(fs, victim.ino, options, limits, 'rename', to, rename)) return
+    } else {
+      // Nobody's last name is to go: should a file have come there since, look again.
+      const loss = await rename(() => ({ commit: false }), patienceOf(fs.table, limits))
+      if (loss.committed) return
+    }
   }
 }
 
-/** Runs `action` when the policy lets the blocks of a file go that is about to lose a name. */
-function whileBlocksMayGo<T>(
+/**
+ * Takes a name of a file away, by `commit`, when the policy lets its blocks go. False: by then the name was another
+ * file's; look again.
+ */
+async function takeNameOf(
   fs: FileSystem,
-  inode: Inode,
+  ino: InodeNumber,
   options: BusyOptions,
   limits: Limits,
   syscall: string,
   path: string,
-  action: () => Promise<T>,
-): Promise<T> {
-  const busy = inode.nlink > 1 ? 'sequester' : busyPolicyOf(fs, inode, options)
-  return whileIdle(fs, { ino: inode.ino, busy, limits, syscall, path }, action)
+  commit: (decide: DecideLastName, patience: Patience) => Promise<NameLoss>,
+): Promise<boolean> {
+  const busy = busyPolicyOf(fs, await fs.known.lookUpInode(ino), options)
+  const loss = await breakLastName(fs, { ino, busy, limits, syscall, path }, commit)
+  if (loss === 'other') return false
+  if (loss.isGone) fs.freed()
+  else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, ino)
+  return true
 }
 
-async function afterLastName(fs: FileSystem, inode: Inode): Promise<void> {
-  if (inode.nlink === 0 && inode.kind === 'file') await removeIfOrphan(fs, inode.ino)
-}
-
-const isLost = ({ parent }: Place): boolean => parent.ino === LOST_AND_FOUND_INODE
+const isLost = ({ parent }: Place): boolean => parent === LOST_AND_FOUND_INODE
 
 const alreadyThere = (syscall: string, path: string): Error =>
   systemError('EEXIST', 'there is a file or directory already', { syscall, path })
+
+const notThere = (syscall: string, path: string): Error =>
+  systemError('ENOENT', 'no such file or directory', { syscall, path })

@@ -5,16 +5,27 @@
  *   1. The cached extents were the file's layout at some instant at which its bucket's generation was `generation` (the
  *      generation is read first, the layout then). While the generation stays, a mapped block of the cache is mapped.
  *   2. Holes and EOF of the cache may be out of date (allocation and growth do not advance the generation): what the
- *      cache denies is asked of the metadata before it is believed.
+ *      cache denies is believed only while the inode's change mark is `mark`; else the metadata is asked first.
  *   3. The record of kind "open" stands from before the inode was last seen linked until the last handle is closed: so
  *      an unlinked file's content lives until the last close in any process, or its death.
+ *
+ * With no handle left it is kept for the next open (open-inodes.ts); then it claims nothing.
  */
 import type { Device } from '../device/device.ts'
+import type { TableMarks } from '../layout/change-marks.ts'
+import { UNKNOWN } from '../layout/change-marks.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import { bucketOf } from '../layout/format.ts'
 import type { Inode, Layout, Metadata } from '../metadata/metadata.ts'
 import type { Extent, InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
+
+/** What tells how things are now. */
+interface Sources {
+  readonly table: PinTable
+  readonly marks: TableMarks
+  readonly metadata: Metadata
+}
 
 export class OpenInode {
   readonly ino: InodeNumber
@@ -23,31 +34,32 @@ export class OpenInode {
   handles = 0
   /** Record of kind "open" in the own slot. */
   openRecord = -1
-  /** As last loaded. */
-  inode: Inode
-  /** Bytes; as last loaded, or as this participant has made it since. */
-  size: number
+  /** As last read; not before `isCached`. */
+  inode!: Inode
+  /** Bytes. */
+  size = 0
   /** Written to in place since its times were last stored. */
   hasNewContent = false
   /** Blocks beyond EOF were allocated ahead for appends: the last close trims them. */
   hasPreallocation = false
   generation = 0
+  /** Everything known is so while this is the inode's change mark. */
+  #mark = UNKNOWN
   extents: readonly Extent[] = []
   isCached = false
   #memory: (ArrayBuffer | undefined)[] = []
   #last = 0
   readonly #device: Device
 
-  constructor(inode: Inode, device: Device) {
-    this.ino = inode.ino
-    this.bucket = bucketOf(inode.ino)
-    this.inode = inode
-    this.size = inode.size
+  constructor(ino: InodeNumber, device: Device) {
+    this.ino = ino
+    this.bucket = bucketOf(ino)
     this.#device = device
   }
 
-  /** Takes over a layout that was read after `generation` was. */
-  adopt(layout: Layout, generation: number): void {
+  /** Takes over a layout that was read after `generation` was, and is so while `mark` stands. */
+  adopt(layout: Layout, generation: number, mark: number): void {
+    this.#mark = mark
     this.inode = layout.inode
     this.size = layout.inode.size
     this.generation = generation
@@ -59,21 +71,34 @@ export class OpenInode {
     this.isCached = true
   }
 
-  /** Reads the layout anew. False: the inode is gone. */
-  async refresh(table: PinTable, metadata: Metadata): Promise<boolean> {
+  /** Whether everything known is so now, the layout under its present generation included. */
+  isCurrent({ table, marks }: Sources): boolean {
+    return this.isCached && marks.isCurrent(this.ino, this.#mark) && table.generation(this.bucket) === this.generation
+  }
+
+  /** Reads the layout anew, unless what is known is so now. False: the inode is gone. */
+  async refresh(sources: Sources): Promise<boolean> {
+    if (this.isCurrent(sources)) return true
+    const { table, marks, metadata } = sources
     const generation = table.generation(this.bucket)
-    const layout = await metadata.layout(this.ino)
-    if (layout !== undefined) this.adopt(layout, generation)
-    return layout !== undefined
+    const mark = marks.current(this.ino)
+    return this.#adoptRead(sources, await metadata.layout(this.ino), generation, mark)
   }
 
   /** The same at once; undefined when the store cannot. */
-  refreshNow(table: PinTable, metadata: Metadata): boolean | undefined {
+  refreshNow(sources: Sources): boolean | undefined {
+    if (this.isCurrent(sources)) return true
+    const { table, marks, metadata } = sources
     if (metadata.layoutNow === undefined) return undefined
     const generation = table.generation(this.bucket)
-    const layout = metadata.layoutNow(this.ino)
-    if (layout !== undefined) this.adopt(layout, generation)
-    return layout !== undefined
+    const mark = marks.current(this.ino)
+    return this.#adoptRead(sources, metadata.layoutNow(this.ino), generation, mark)
+  }
+
+  #adoptRead({ marks }: Sources, layout: Layout | undefined, generation: number, mark: number): boolean {
+    if (layout === undefined) return false
+    this.adopt(layout, generation, mark !== UNKNOWN && marks.isCurrent(this.ino, mark) ? mark : UNKNOWN)
+    return true
   }
 
   /** Index of the cached extent that holds a file block, or -1. The last answer is tried first. */

@@ -2,39 +2,85 @@
  * Open inodes: which files this participant has open, and what follows from the last close.
  *
  * Concurrency (unlink while open, across processes). The opener publishes its "open" record, then looks whether the
- * inode is still linked. The unlinker commits nlink 0, then looks at all "open" records. One of the two sees the other:
- * either the opener gives up (ENOENT), or the unlinker leaves the content to the opener's last close. The last closer
- * takes its record back, then looks for others; two last closers may both find none, the deletion is one transaction
- * that happens once. Who dies with a file open leaves the orphan to whoever reaps it.
+ * inode is linked: by its change mark, which is even and the one under which it was seen linked. The unlinker makes the
+ * mark odd, then looks at all "open" records, inside its transaction (layout/break-last-name.ts). One of the two sees the
+ * other: either the opener looks again, or the unlinker makes the file an orphan, whose content is the last closer's.
+ * The last closer takes its record back, then looks at the mark in the same way; the unlinker that left an orphan looks
+ * at the records once more after its commit. Of those two, too, at least one sees the other; when both see, the deletion
+ * is one transaction that happens once. Who dies with a file open leaves the orphan to whoever reaps it.
+ *
+ * A mark that stays odd (its writer died, or is in the middle) says nothing: then the look is made in a transaction.
  */
+import assert from 'node:assert/strict'
 import { breakLayout } from '../layout/break-layout.ts'
-import { RecordKind } from '../layout/format.ts'
-import { systemError } from '../errors.ts'
+import { UNKNOWN } from '../layout/change-marks.ts'
+import { bucketOf, RecordKind } from '../layout/format.ts'
+import { codeOf, systemError } from '../errors.ts'
 import type { Inode } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { DEFAULT_TIMEOUT_MS } from './file-system.ts'
 import { OpenInode } from './open-inode.ts'
-import { storeTimes, trimPreallocation } from './growth.ts'
+import { nowNs, storeTimes, trimPreallocation } from './growth.ts'
+
+/** Closed inodes kept for the next open, at most: their layout need not be read again. */
+const MOST_IDLE = 1024
 
 export class OpenInodes {
   readonly #byNumber = new Map<InodeNumber, OpenInode>()
+  /** Without handles, oldest first. */
+  readonly #idle = new Map<InodeNumber, OpenInode>()
 
   /** Opens one more handle. ENOENT when the inode lost its last name before we could claim it. */
-  async open(fs: FileSystem, inode: Inode, path: string): Promise<OpenInode> {
-    let open = this.#byNumber.get(inode.ino)
+  async open(fs: FileSystem, ino: InodeNumber, path: string): Promise<OpenInode> {
+    let open = this.#byNumber.get(ino)
     if (open === undefined) {
-      open = new OpenInode(inode, fs.device)
-      this.#byNumber.set(inode.ino, open)
-      open.openRecord = publishOpen(fs, inode.ino)
+      open = this.#idle.get(ino) ?? new OpenInode(ino, fs.device)
+      this.#idle.delete(ino)
+      this.#byNumber.set(ino, open)
+      open.openRecord = publishOpen(fs, ino)
     }
     open.handles++
-    if (await open.refresh(fs.table, fs.metadata)) {
-      if (open.inode.nlink > 0) return open
+    try {
+      if (open.isCurrent(fs) || (await lookAgain(fs, open))) {
+        if (open.inode.nlink > 0) return open
+      }
+    } catch (error) {
+      await this.close(fs, open)
+      throw error
     }
     await this.close(fs, open)
     throw systemError('ENOENT', 'the file was removed while it was being opened', { syscall: 'open', path })
+  }
+
+  /** Makes an inode, by `create`, and opens it: nobody can take it for an orphan in between. */
+  async openNew(fs: FileSystem, create: (claim: (ino: InodeNumber) => void) => Promise<Inode>): Promise<OpenInode> {
+    let claimed: { readonly record: number; readonly generation: number; readonly mark: number } | undefined
+    const drop = (): void => {
+      if (claimed !== undefined) fs.table.own.release(claimed.record)
+      claimed = undefined
+    }
+    const claim = (ino: InodeNumber): void => {
+      // A transaction that is tried again.
+      drop()
+      const generation = fs.table.generation(bucketOf(ino))
+      claimed = { record: publishOpen(fs, ino), generation, mark: fs.marks.committing(ino) }
+    }
+    try {
+      const inode = await create(claim)
+      const open = new OpenInode(inode.ino, fs.device)
+      assert(claimed !== undefined, 'the metadata made an inode without having it claimed')
+      const { record, generation, mark } = claimed
+      open.openRecord = record
+      open.handles = 1
+      open.adopt({ inode, extents: [] }, generation, mark)
+      this.#byNumber.set(inode.ino, open)
+      return open
+    } catch (error) {
+      drop()
+      throw error
+    }
   }
 
   /** What is open of an inode, if anything. */
@@ -58,9 +104,38 @@ export class OpenInodes {
       if (open.handles === 0 && this.#byNumber.get(open.ino) === open) {
         this.#byNumber.delete(open.ino)
         fs.table.own.release(open.openRecord)
-        await removeIfOrphan(fs, open.ino)
+        if (open.isCurrent(fs) && open.inode.nlink > 0) this.#keep(open)
+        else await removeIfOrphan(fs, open.ino)
       }
     }
+  }
+
+  #keep(open: OpenInode): void {
+    this.#idle.set(open.ino, open)
+    if (this.#idle.size <= MOST_IDLE) return
+    for (const oldest of this.#idle.keys()) {
+      this.#idle.delete(oldest)
+      break
+    }
+  }
+}
+
+/** The inode as it is after our "open" record was published. False: it is gone. */
+async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
+  if (!(await open.refresh(fs))) return false
+  if (open.isCurrent(fs)) return true
+  // Under the store's write lock: who changed it before us has committed, who does it after us finds our record.
+  const generation = fs.table.generation(open.bucket)
+  let mark = UNKNOWN
+  const look = (): undefined => {
+    mark = fs.marks.expected(open.ino)
+  }
+  try {
+    open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), look), generation, mark)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
   }
 }
 

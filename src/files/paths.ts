@@ -1,10 +1,15 @@
-/** Paths of a pool: '/'-separated, from the root, with or without the leading '/'. */
+/** Paths of a pool: '/'-separated, from the root, with or without the leading '/'. Symlinks on the way are followed. */
 import { invalidValue, systemError, wrongType } from '../errors.ts'
-import type { Inode, Metadata } from '../metadata/metadata.ts'
+import type { Inode } from '../metadata/metadata.ts'
 import { ROOT_INODE } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Dentry } from './known.ts'
 
 /** Bytes of a name in UTF-8. */
 const NAME_MAX = 255
+/** Symlinks followed for one path, as in Linux. */
+const MOST_SYMLINKS = 40
 
 /** Splits a path into names; '' and '.' between slashes are left out. Throws for what can be no path. */
 function namesOf(path: string, syscall: string): string[] {
@@ -22,57 +27,118 @@ function namesOf(path: string, syscall: string): string[] {
   return names
 }
 
-/** Where a path leads. `name` '' means the root itself. */
+/** Only a directory can be meant. */
+const isDirectoryPath = (path: string): boolean => /\/\.?$/.test(path)
+
+/** Where a path leads. `name` '' means a directory that was not reached by its name: the root, or through '..'. */
 export interface Place {
-  readonly parent: Inode
+  readonly parent: InodeNumber
   readonly name: string
-  readonly inode: Inode | undefined
+  /** undefined: nothing is there. */
+  readonly dentry: Dentry | undefined
 }
 
-/** Follows all names but the last, and looks the last one up. ENOENT, ENOTDIR. '..' goes up, from the root to the root. */
-export async function placeOf(metadata: Metadata, path: string, syscall: string): Promise<Place> {
-  const root = await rootOf(metadata, path, syscall)
-  const trail: Place[] = [{ parent: root, name: '', inode: root }]
-  for (const name of namesOf(path, syscall)) {
-    const { inode: here } = trail[trail.length - 1]
-    if (here === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
-    if (here.kind !== 'directory')
-      throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall, path })
+const ROOT: Dentry = { ino: ROOT_INODE, kind: 'directory' }
+
+/**
+ * Follows all names but the last, and looks the last one up; a symlink there is followed with `follows`. ENOENT, ENOTDIR,
+ * ELOOP. '..' goes up, from the root to the root. A last symlink that is followed to nothing leads to where it would be.
+ */
+export async function placeOf(fs: FileSystem, path: string, syscall: string, follows: boolean): Promise<Place> {
+  const names = namesOf(path, syscall)
+  // What is known waits for nothing: timers and sockets get their turn here.
+  const turn = fs.turnIfDue()
+  if (turn !== undefined) await turn
+  let mustBeDirectory = isDirectoryPath(path)
+  const trail: InodeNumber[] = [ROOT_INODE]
+  let place: Place = { parent: ROOT_INODE, name: '', dentry: ROOT }
+  for (let i = 0, symlinks = 0; i < names.length; i++) {
+    const name = names[i]
+    const isLast = i === names.length - 1
     if (name === '..') {
       if (trail.length > 1) trail.pop()
-    } else {
-      trail.push({ parent: here, name, inode: await metadata.lookup(here.ino, name) })
+      const ino = trail[trail.length - 1]
+      place = { parent: ino, name: '', dentry: { ino, kind: 'directory' } }
+      continue
     }
+    const parent = trail[trail.length - 1]
+    const dentry = fs.known.dentry(parent, name) ?? (await fs.known.lookUp(parent, name))
+    if (dentry?.kind === 'symlink' && (!isLast || follows || mustBeDirectory)) {
+      if (++symlinks > MOST_SYMLINKS)
+        throw systemError('ELOOP', `the path leads through more than ${MOST_SYMLINKS} symlinks`, { syscall, path })
+      const target = (await fs.known.lookUpInode(dentry.ino))?.target
+      // Gone since: as if it had not been there.
+      if (target === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
+      if (isLast && isDirectoryPath(target)) mustBeDirectory = true
+      if (target.startsWith('/')) trail.length = 1
+      names.splice(i, 1, ...namesOf(target, syscall))
+      const ino = trail[trail.length - 1]
+      place = { parent: ino, name: '', dentry: { ino, kind: 'directory' } }
+      i--
+      continue
+    }
+    place = { parent, name, dentry: dentry ?? undefined }
+    if (isLast) continue
+    if (dentry === null) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
+    if (dentry.kind !== 'directory')
+      throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall, path })
+    trail.push(dentry.ino)
   }
-  const place = trail[trail.length - 1]
-  if (path.endsWith('/') && place.inode !== undefined && place.inode.kind !== 'directory') {
+  if (mustBeDirectory && place.dentry !== undefined && place.dentry.kind !== 'directory') {
     throw systemError('ENOTDIR', 'the path ends with / but is not a directory', { syscall, path })
   }
   return place
 }
 
-/** The inode at a path. ENOENT, ENOTDIR. */
-export async function inodeAt(metadata: Metadata, path: string, syscall: string): Promise<Inode> {
-  const { inode } = await placeOf(metadata, path, syscall)
-  if (inode === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
-  return inode
+/** The inode at a path. ENOENT, ENOTDIR, ELOOP. */
+export async function inodeAt(fs: FileSystem, path: string, syscall: string, follows = true): Promise<Inode> {
+  const { dentry } = await placeOf(fs, path, syscall, follows)
+  const inode = dentry === undefined ? undefined : await fs.known.lookUpInode(dentry.ino)
+  if (inode !== undefined) return inode
+  if (dentry?.ino === ROOT_INODE)
+    throw systemError('EUCLEAN', 'the pool has no root directory; check it with fsck', { syscall, path })
+  throw systemError('ENOENT', 'no such file or directory', { syscall, path })
 }
 
 /**
- * The place a name is to be made in or taken from: the last name must be one. EINVAL for '.' and '..', EBUSY for the root.
+ * The inode at a path when every name on the way is known and plain: what makes a second look cheap. undefined: ask
+ * {@link inodeAt}.
  */
-export async function nameAt(metadata: Metadata, path: string, syscall: string): Promise<Place> {
+export function knownInodeAt(fs: FileSystem, path: string): Inode | undefined {
+  if (typeof path !== 'string') return undefined
+  let ino: InodeNumber = ROOT_INODE
+  for (let at = path.startsWith('/') ? 1 : 0; at < path.length;) {
+    const slash = path.indexOf('/', at)
+    const end = slash < 0 ? path.length : slash
+    // '', '.' and '..' are nobody's names, so they are not known.
+    const dentry = fs.known.dentry(ino, path.slice(at, end))
+    if (dentry === undefined || dentry === null) return undefined
+    if (slash >= 0 ? dentry.kind !== 'directory' : dentry.kind === 'symlink') return undefined
+    ino = dentry.ino
+    at = end + 1
+  }
+  return path === '' ? undefined : fs.known.inode(ino)
+}
+
+/**
+ * The place a name is to be made in or taken from: the last name must be one, and is not followed. EINVAL for '.' and
+ * '..', EBUSY for the root.
+ */
+export async function nameAt(fs: FileSystem, path: string, syscall: string, follows = false): Promise<Place> {
   const last = typeof path === 'string' ? path.replace(/\/+$/, '').split('/').at(-1) : ''
   if (last === '.' || last === '..')
     throw systemError('EINVAL', `the last name must not be '${last}'`, { syscall, path })
-  const place = await placeOf(metadata, path, syscall)
+  const place = await placeOf(fs, path, syscall, follows)
   if (place.name === '') throw systemError('EBUSY', 'this is the root of the pool', { syscall, path })
   return place
 }
 
-async function rootOf(metadata: Metadata, path: string, syscall: string): Promise<Inode> {
-  const root = await metadata.inode(ROOT_INODE)
-  if (root === undefined)
-    throw systemError('EUCLEAN', 'the pool has no root directory; check it with fsck', { syscall, path })
-  return root
+/** The path without symlinks, '.' and '..'. ENOENT, ENOTDIR, ELOOP. */
+export async function pathAt(fs: FileSystem, path: string, syscall: string): Promise<string> {
+  const { ino } = await inodeAt(fs, path, syscall)
+  const { parent, name } = await placeOf(fs, path, syscall, true)
+  // A file may have several names: the one that was asked for, in the only path of its directory.
+  const found = await fs.metadata.pathOf(name === '' ? ino : parent)
+  if (found === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
+  return name === '' ? found : `${found === '/' ? '' : found}/${name}`
 }

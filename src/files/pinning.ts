@@ -147,7 +147,7 @@ export function pinRangeNow(fs: FileSystem, open: OpenInode, range: PinRange, pa
   for (let tries = 0; typeof outcome === 'string' && tries < 3; tries++) {
     if (outcome === 'break' || (outcome === 'hole' && range.mode === 'write' && tries > 0)) break
     if (outcome === 'end' && tries > 0) throw pastEnd(open, range, path)
-    if (open.refreshNow(fs.table, fs.metadata) !== true) break
+    if (open.refreshNow(fs) !== true) break
     outcome = tryPin(fs, open, range, true)
   }
   if (typeof outcome !== 'string') return outcome

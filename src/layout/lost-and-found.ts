@@ -10,7 +10,7 @@
 import { codeOf } from '../errors.ts'
 import type { LostAndFoundEntry, Metadata } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
-import type { Door } from './break-layout.ts'
+import type { Door } from './breaking.ts'
 import { breakLayout } from './break-layout.ts'
 import type { ClaimView } from './overlaps.ts'
 import { deviceBytesOf, overlappingClaims } from './overlaps.ts'

@@ -1,7 +1,7 @@
 /**
  * The space that a file takes on its host: fallocate(2), and the map that tells what it takes already.
  *
- * Sizes never change here: space is allocated inside the file and punched out of it. Offsets and lengths in bytes.
+ * Sizes change here in `extendTo` only: space is allocated inside the file and punched out of it. Offsets and lengths in bytes.
  * Callers: the device.
  */
 import assert from 'node:assert/strict'
@@ -43,6 +43,14 @@ function fallocate(fd: number, mode: number, offset: number, length: number, pur
  */
 export function allocateSpace(fd: number, offset: number, length: number): void {
   fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length, 'reserve space in a file')
+}
+
+/**
+ * Makes the file at least so long, never shorter, whoever else does the same at the same time (which ftruncate(2) cannot).
+ * Its last byte gets space. ENOSPC, EFBIG.
+ */
+export function extendTo(fd: number, size: number): void {
+  fallocate(fd, 0, size - 1, 1, 'make a file longer')
 }
 
 /** Gives the space of these bytes back; they read as zeros. Idempotent, and never fails for lack of space. 10 µs and up. */

@@ -46,7 +46,7 @@ export function writeBounceBack(
   path: string | undefined,
 ): void {
   for (let tries = 0; tries < WRITE_BACK_TRIES; tries++) {
-    if (open.refreshNow(fs.table, fs.metadata) === false) return
+    if (open.refreshNow(fs) === false) return
     const length = Math.min(copy.length, open.size - offset)
     if (length <= 0) return
     // What was punched meanwhile stays a hole: the punch came later than the pin.

@@ -4,21 +4,21 @@
  * Reads and writes of this class copy; `pin` gives the blocks themselves.
  */
 import { checkBytes, checkChoice, codeOf, outOfRange, systemError, wrongType } from '../errors.ts'
+import { copyRange } from '../files/copies.ts'
 import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
-import type { BusyOptions, FileSystem, WaitOptions } from '../files/file-system.ts'
-import { BUSY_POLICIES, busyPolicyOf, DAX_MODES, limitsOf, withSpace } from '../files/file-system.ts'
-import { allocateRange, checkSize, growTo, nowNs, storeTimes } from '../files/growth.ts'
-import type { OpenInode } from '../files/open-inode.ts'
+import type { BusyOptions, WaitOptions } from '../files/file-system.ts'
+import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
+import { allocateRange, checkSize, growTo } from '../files/growth.ts'
 import { pinRange, pinRangeNow } from '../files/pinning.ts'
-import { breakLayout, flushDma } from '../layout/break-layout.ts'
-import type { BusyPolicy, DaxMode } from '../metadata/metadata.ts'
+import type { Cutting } from '../files/ranges.ts'
+import { collapse, insert, punch, seek, truncateTo, zero } from '../files/ranges.ts'
+import { flushDma } from '../layout/flush-dma.ts'
+import type { DaxMode } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import { bounceOf, writeBounceBack } from './bounce-pin.ts'
-import type { OpenMode } from './open-flags.ts'
-import type { OwnPins } from './own-pins.ts'
+import { OpenFile } from './open-file.ts'
 import { Pin } from './pin.ts'
 import type { WriteTarget } from './pin-io.ts'
-import { Stat } from './stat.ts'
 
 export interface PinOptions extends WaitOptions {
   /** First byte; any. For O_DIRECT and for whole blocks: a multiple of 4096. */
@@ -40,42 +40,11 @@ export interface RangeOptions extends WaitOptions {
   length?: number | undefined
 }
 
-export interface PolicyChange {
-  /** null: the pool's again. */
-  busy?: BusyPolicy | null | undefined
-  dax?: DaxMode | null | undefined
-}
-
 /** Bytes of the windows that `sendTo` pins, one after the other. */
 const WINDOW_BYTES = 1 << 20
 
-/** What a file is part of. */
-export interface FileOwner {
-  readonly fs: FileSystem
-  readonly pins: OwnPins
-  nextBounceKey(): number
-  forget(file: File): void
-}
-
-export class File implements AsyncDisposable {
-  readonly path: string
-  readonly ino: number
-  readonly #owner: FileOwner
-  readonly #fs: FileSystem
-  readonly #open: OpenInode
-  readonly #mode: OpenMode
+export class File extends OpenFile {
   #position = 0
-  #isOpen = true
-
-  /** For `pool.open()`. */
-  constructor(owner: FileOwner, open: OpenInode, mode: OpenMode, path: string) {
-    this.#owner = owner
-    this.#fs = owner.fs
-    this.#open = open
-    this.#mode = mode
-    this.path = path
-    this.ino = open.ino
-  }
 
   /**
    * Pins a byte range: its blocks stay the file's content, or become lost+found's, until release; nobody else gets them
@@ -86,12 +55,12 @@ export class File implements AsyncDisposable {
    */
   async pin(options: PinOptions): Promise<Pin> {
     this.#checkPin(options)
-    const limits = limitsOf(this.#fs, options)
+    const limits = limitsOf(this.fs, options)
     if (this.#daxMode() === 'never') {
-      return this.#bouncePin(options, await bounceOf(this.#fs, this.#open, options, limits, this.path))
+      return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
     }
-    const pinned = await pinRange(this.#fs, this.#open, options, limits, this.path)
-    return new Pin(this.#owner.pins, this, options, pinned)
+    const pinned = await pinRange(this.fs, this.opened, options, limits, this.path)
+    return new Pin(this.owner.pins, this, options, pinned)
   }
 
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
@@ -103,7 +72,7 @@ export class File implements AsyncDisposable {
         path: this.path,
       })
     }
-    return new Pin(this.#owner.pins, this, options, pinRangeNow(this.#fs, this.#open, options, this.path))
+    return new Pin(this.owner.pins, this, options, pinRangeNow(this.fs, this.opened, options, this.path))
   }
 
   /**
@@ -114,12 +83,12 @@ export class File implements AsyncDisposable {
   async sendTo(target: WriteTarget, options: WaitOptions & { start?: number; end?: number } = {}): Promise<number> {
     const start = checkBytes('start', options.start ?? 0)
     const end = checkBytes('end', options.end ?? MAX_FILE_SIZE)
-    this.#mayRead('sendTo')
+    this.mayRead('sendTo')
     let sent = 0
     for (;;) {
-      await mustRefresh(this.#fs, this.#open, 'sendTo', this.path)
+      await mustRefresh(this.fs, this.opened, 'sendTo', this.path)
       const offset = start + sent
-      const length = Math.min(WINDOW_BYTES - (offset % WINDOW_BYTES), Math.min(end, this.#open.size) - offset)
+      const length = Math.min(WINDOW_BYTES - (offset % WINDOW_BYTES), Math.min(end, this.opened.size) - offset)
       if (length <= 0) return sent
       using window = await this.#pinUnlessShorter({ ...options, offset, length, mode: 'read' })
       if (window !== undefined) sent += await window.writeTo(target, { signal: options.signal })
@@ -148,12 +117,12 @@ export class File implements AsyncDisposable {
   ): Promise<{ bytesRead: number; buffer: T }> {
     const options =
       typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
-    this.#mayRead('read')
+    this.mayRead('read')
     const target = partOf(buffer, options)
     const at = options.position ?? this.#position
     checkBytes('position', at)
-    const limits = limitsOf(this.#fs, options)
-    const bytesRead = await readInto(this.#fs, this.#open, target, at, limits, this.path)
+    const limits = limitsOf(this.fs, options)
+    const bytesRead = await readInto(this.fs, this.opened, target, at, limits, this.path)
     if (options.position === undefined || options.position === null) this.#position = at + bytesRead
     return { bytesRead, buffer }
   }
@@ -171,14 +140,14 @@ export class File implements AsyncDisposable {
   ): Promise<{ bytesWritten: number; buffer: T }> {
     const options =
       typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
-    this.#mayWrite('write')
+    this.mayWrite('write')
     const source = partOf(typeof data === 'string' ? Buffer.from(data) : data, options)
     const at = options.position ?? this.#position
     checkBytes('position', at)
-    const limits = limitsOf(this.#fs, options)
-    const where = this.#mode.appends ? 'end' : at
-    const { offset, bytesWritten } = await writeFrom(this.#fs, this.#open, source, where, limits, this.path)
-    if (this.#mode.appends || options.position === undefined || options.position === null)
+    const limits = limitsOf(this.fs, options)
+    const where = this.mode.appends ? 'end' : at
+    const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
+    if (this.mode.appends || options.position === undefined || options.position === null)
       this.#position = offset + bytesWritten
     return { bytesWritten, buffer: data }
   }
@@ -189,45 +158,101 @@ export class File implements AsyncDisposable {
    */
   async truncate(length = 0, options: BusyOptions = {}): Promise<void> {
     checkBytes('length', length)
-    this.#mayWrite('ftruncate')
-    const limits = limitsOf(this.#fs, options)
-    await mustRefresh(this.#fs, this.#open, 'ftruncate', this.path)
-    const busy = busyPolicyOf(this.#fs, this.#open.inode, options)
-    if (length < this.#open.size) {
-      await this.#cut({ start: length, end: MAX_FILE_SIZE, size: length }, busy, limits, 'ftruncate')
-    } else {
-      await growTo(this.#fs, this.#open, length, limits, this.path)
-    }
+    const how = await this.#cutting('ftruncate', options)
+    if (length < this.opened.size) await truncateTo(this.fs, this.opened, length, how)
+    else await growTo(this.fs, this.opened, length, how.limits, this.path)
   }
 
   /** Takes the blocks of [offset, offset + length) out; the range reads as zeros, the size stays. A layout change, as `truncate`. */
   async punchHole(offset: number, length: number, options: BusyOptions = {}): Promise<void> {
-    checkBytes('offset', offset)
-    if (checkBytes('length', length) === 0) throw outOfRange('length', '>= 1', length)
-    this.#mayWrite('fallocate')
-    const limits = limitsOf(this.#fs, options)
-    await mustRefresh(this.#fs, this.#open, 'fallocate', this.path)
-    const end = Math.min(offset + length, this.#open.size)
-    if (offset >= end) return
-    const busy = busyPolicyOf(this.#fs, this.#open.inode, options)
-    await this.#cut({ start: offset, end }, busy, limits, 'fallocate')
+    const end = checkRange(offset, length)
+    const how = await this.#cutting('fallocate', options)
+    const last = Math.min(end, this.opened.size)
+    if (offset < last) await punch(this.fs, this.opened, offset, last, how)
   }
 
-  /** Gives blocks to [offset, offset + length), and grows the file to hold it. ENOSPC: nothing has changed. */
-  async allocate(offset: number, length: number, options: WaitOptions = {}): Promise<void> {
-    checkBytes('offset', offset)
-    if (checkBytes('length', length) === 0) throw outOfRange('length', '>= 1', length)
-    this.#mayWrite('fallocate')
-    checkSize(offset + length, 'fallocate', this.path)
-    const limits = limitsOf(this.#fs, options)
-    const end = offset + length
-    await allocateRange(this.#fs, this.#open, {
+  /**
+   * Makes [offset, offset + length) zeros in blocks of its own, and grows the file to hold it unless `keepSize`. A layout
+   * change, as `truncate`: what was there leaves the file. ENOSPC: nothing has changed.
+   */
+  async zeroRange(offset: number, length: number, options: BusyOptions & { keepSize?: boolean } = {}): Promise<void> {
+    const end = this.#checkEnd(checkRange(offset, length))
+    const how = await this.#cutting('fallocate', options)
+    await zero(this.fs, this.opened, { start: offset, end, keepsSize: options.keepSize === true }, how)
+  }
+
+  /**
+   * Takes [offset, offset + length) out and closes the gap: what follows moves down, the file gets shorter. Both multiples
+   * of 4096, the range before EOF, else EINVAL. A layout change of all from `offset` on, as `truncate`; under 'sequester'
+   * pinned blocks that move stay in the file, at their new place.
+   */
+  async collapseRange(offset: number, length: number, options: BusyOptions = {}): Promise<void> {
+    checkRange(offset, length)
+    await collapse(this.fs, this.opened, offset, length, await this.#cutting('fallocate', options))
+  }
+
+  /** Makes room at `offset`: what is there moves up by `length`, a hole comes between. As `collapseRange`; EFBIG. */
+  async insertRange(offset: number, length: number, options: BusyOptions = {}): Promise<void> {
+    checkRange(offset, length)
+    await insert(this.fs, this.opened, offset, length, await this.#cutting('fallocate', options))
+  }
+
+  /** Gives blocks to [offset, offset + length), and grows the file to hold it unless `keepSize`. ENOSPC: nothing has changed. */
+  async allocate(offset: number, length: number, options: WaitOptions & { keepSize?: boolean } = {}): Promise<void> {
+    const end = this.#checkEnd(checkRange(offset, length))
+    this.mayWrite('fallocate')
+    const limits = limitsOf(this.fs, options)
+    const isGrowing = options.keepSize !== true
+    await allocateRange(this.fs, this.opened, {
       start: offset,
       end,
-      isGrowing: true,
+      isGrowing,
       limits,
       syscall: 'fallocate',
       path: this.path,
+    })
+  }
+
+  /** The first byte at or behind `offset` that has a block, as SEEK_DATA. ENXIO: none up to EOF. */
+  async seekData(offset: number): Promise<number> {
+    return this.#seek(offset, 'data')
+  }
+
+  /** The first byte at or behind `offset` that has no block, as SEEK_HOLE; EOF counts as a hole. ENXIO past EOF. */
+  async seekHole(offset: number): Promise<number> {
+    return this.#seek(offset, 'hole')
+  }
+
+  async #seek(offset: number, what: 'data' | 'hole'): Promise<number> {
+    checkBytes('offset', offset)
+    this.mustBeOpen('lseek')
+    return seek(this.fs, this.opened, offset, what, this.path)
+  }
+
+  /**
+   * Copies `length` bytes from `offset` of another file of the pool (or this one; the ranges must not overlap) to
+   * `position`. Returns the bytes copied: fewer when the source ends. ENOSPC, EFBIG, EINVAL.
+   */
+  async copyFrom(
+    source: File,
+    options: WaitOptions & { offset?: number; length?: number; position?: number } = {},
+  ): Promise<number> {
+    const { offset = 0, length = MAX_FILE_SIZE, position = 0 } = options
+    checkBytes('offset', offset)
+    checkBytes('length', length)
+    checkBytes('position', position)
+    if (!(source instanceof File) || source.fs !== this.fs) throw wrongType('source', 'a file of the same pool', source)
+    source.mayRead('copy_file_range')
+    this.mayWrite('copy_file_range')
+    return copyRange(this.fs, {
+      from: source.opened,
+      start: offset,
+      length,
+      to: this.opened,
+      position,
+      limits: limitsOf(this.fs, options),
+      path: source.path,
+      dest: this.path,
     })
   }
 
@@ -235,88 +260,43 @@ export class File implements AsyncDisposable {
   async flushDma(options: RangeOptions = {}): Promise<void> {
     const start = checkBytes('offset', options.offset ?? 0)
     const end = start + checkBytes('length', options.length ?? MAX_FILE_SIZE - start)
-    this.#mustBeOpen('flushDma')
-    const limits = limitsOf(this.#fs, options)
-    await flushDma(this.#fs, { ino: this.#open.ino, start, end, limits, syscall: 'flushDma', path: this.path })
-  }
-
-  /** Sets the file's own policies; they are stored with the file. */
-  async configure(change: PolicyChange): Promise<void> {
-    if (change.busy !== undefined && change.busy !== null) checkChoice('busy', change.busy, BUSY_POLICIES)
-    if (change.dax !== undefined && change.dax !== null) checkChoice('dax', change.dax, DAX_MODES)
-    this.#mustBeOpen('configure')
-    const { busy, dax } = change
-    const set = {
-      ...(busy === undefined ? {} : { busy }),
-      ...(dax === undefined ? {} : { dax }),
-      nowNs: nowNs(this.#fs),
-    }
-    this.#open.inode = await this.#fs.metadata.setAttributes(this.#open.ino, set)
-  }
-
-  /** Makes everything written to the file so far durable: its blocks first, then the metadata. */
-  async sync(): Promise<void> {
-    this.#mustBeOpen('fsync')
-    await storeTimes(this.#fs, this.#open)
-    await this.#fs.device.flush()
-    await this.#fs.metadata.sync()
-  }
-
-  async stat(): Promise<Stat> {
-    this.#mustBeOpen('fstat')
-    await storeTimes(this.#fs, this.#open)
-    await mustRefresh(this.#fs, this.#open, 'fstat', this.path)
-    return new Stat(this.#open.inode)
-  }
-
-  /** Closes the handle. Pins live on. The last close, in any process, of a file without a name lets its content go. A second call does nothing. */
-  async close(): Promise<void> {
-    if (!this.#isOpen) return
-    this.#isOpen = false
-    this.#owner.forget(this)
-    await this.#fs.openInodes.close(this.#fs, this.#open)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    this.mustBeOpen('flushDma')
+    const limits = limitsOf(this.fs, options)
+    await flushDma(this.fs, { ino: this.opened.ino, start, end, limits, syscall: 'flushDma', path: this.path })
   }
 
   /** For pins: times and change count are stored at the next stat, sync or close. */
   contentChanged(): void {
-    this.#open.hasNewContent = true
+    this.opened.hasNewContent = true
   }
 
-  async #cut(
-    cut: { start: number; end: number; size?: number },
-    busy: BusyPolicy,
-    limits: ReturnType<typeof limitsOf>,
-    syscall: string,
-  ): Promise<void> {
-    const request = { ino: this.#open.ino, ...cut, busy, limits, syscall, path: this.path }
-    // An edge inside of a block may need a fresh block, and the pool or its host be full: freeing must not fail for that.
-    const breaking = (): ReturnType<typeof breakLayout> => breakLayout(this.#fs, request)
-    const result = await withSpace(this.#fs, syscall, this.path, breaking, () => this.#fs.makeSpaceToFree())
-    if (result?.layout !== undefined) {
-      this.#open.inode = result.layout.inode
-      this.#open.size = result.layout.inode.size
-    }
-    this.#fs.freed()
+  /** For a layout change: the file as it is now, and the policy that follows from it. */
+  async #cutting(syscall: string, options: BusyOptions): Promise<Cutting> {
+    this.mayWrite(syscall)
+    const limits = limitsOf(this.fs, options)
+    await mustRefresh(this.fs, this.opened, syscall, this.path)
+    return { busy: busyPolicyOf(this.fs, this.opened.inode, options), limits, syscall, path: this.path }
+  }
+
+  #checkEnd(end: number): number {
+    checkSize(end, 'fallocate', this.path)
+    return end
   }
 
   #daxMode(): DaxMode {
-    return this.#open.inode.dax ?? this.#fs.properties.dax
+    return this.opened.inode.dax ?? this.fs.properties.dax
   }
 
   #bouncePin(options: PinOptions, copy: Uint8Array<ArrayBuffer>): Pin {
-    const open = this.#open
+    const open = this.opened
     open.handles++
     const writeBack = (): void => {
-      if (options.mode === 'write') writeBounceBack(this.#fs, open, options.offset, copy, this.path)
+      if (options.mode === 'write') writeBounceBack(this.fs, open, options.offset, copy, this.path)
       // What fails here is a failure of the store, which everything after meets as well.
-      this.#fs.openInodes.close(this.#fs, open).catch((error: Error) => process.emitWarning(error))
+      this.fs.openInodes.close(this.fs, open).catch((error: Error) => process.emitWarning(error))
     }
-    const bounce = { record: this.#owner.nextBounceKey(), buffers: [copy], views: [] }
-    return new Pin(this.#owner.pins, this, options, bounce, writeBack)
+    const bounce = { record: this.owner.nextBounceKey(), buffers: [copy], views: [] }
+    return new Pin(this.owner.pins, this, options, bounce, writeBack)
   }
 
   #checkPin({ offset, length, mode, longTerm }: PinOptions): void {
@@ -330,26 +310,17 @@ export class File implements AsyncDisposable {
       const what = 'long-term pins need a layout lease, which this version does not have; pin for the time of one I/O'
       throw systemError('EOPNOTSUPP', what, { syscall: 'pin', path: this.path })
     }
-    this.#mustBeOpen('pin')
-    if (mode === 'write') this.#mayWrite('pin')
-    else this.#mayRead('pin')
+    this.mustBeOpen('pin')
+    if (mode === 'write') this.mayWrite('pin')
+    else this.mayRead('pin')
   }
+}
 
-  #mustBeOpen(syscall: string): void {
-    if (!this.#isOpen) throw systemError('EBADF', 'the file is closed', { syscall, path: this.path })
-  }
-
-  #mayRead(syscall: string): void {
-    this.#mustBeOpen(syscall)
-    if (!this.#mode.mayRead)
-      throw systemError('EBADF', 'the file was not opened for reading', { syscall, path: this.path })
-  }
-
-  #mayWrite(syscall: string): void {
-    this.#mustBeOpen(syscall)
-    if (!this.#mode.mayWrite)
-      throw systemError('EBADF', 'the file was not opened for writing', { syscall, path: this.path })
-  }
+/** The end of a range of at least one byte. */
+function checkRange(offset: number, length: number): number {
+  checkBytes('offset', offset)
+  if (checkBytes('length', length) === 0) throw outOfRange('length', '>= 1', length)
+  return offset + length
 }
 
 function partOf(

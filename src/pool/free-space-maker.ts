@@ -1,5 +1,5 @@
 /** Free space in the making: reclaim passes of this participant, one at a time, soon after something was freed or at once. */
-import type { Door } from '../layout/break-layout.ts'
+import type { Door } from '../layout/breaking.ts'
 import type { Reclaiming } from '../layout/busy-extents.ts'
 import { reclaimBusyExtents } from '../layout/busy-extents.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'

@@ -42,8 +42,8 @@ export class LostAndFound {
   async read(name: string): Promise<Buffer> {
     if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
     const path = `/lost+found/${name}`
-    const inode = await inodeAt(this.#fs.metadata, path, 'read')
-    const open = await this.#fs.openInodes.open(this.#fs, inode, path)
+    const { ino } = await inodeAt(this.#fs, path, 'read')
+    const open = await this.#fs.openInodes.open(this.#fs, ino, path)
     try {
       const data = Buffer.alloc(open.size)
       await readInto(this.#fs, open, data, 0, limitsOf(this.#fs), path)

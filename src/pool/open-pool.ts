@@ -13,6 +13,7 @@ import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
 import { systemError } from '../errors.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
+import { TableMarks } from '../layout/change-marks.ts'
 import { Slot } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
@@ -71,7 +72,9 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       takenAt: (record: number): string | undefined => pool?.takenAt(record),
     }
     const reserve = new HostReserve(directory.reserve)
+    const marks = new TableMarks(shared)
     metadata = await openSqliteMetadata(directory.metadata, {
+      marks,
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
         setWide(table.own.words, Slot.transactionSince, since)
@@ -89,6 +92,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       path,
       table,
       metadata,
+      marks,
       device,
       witness,
       space,

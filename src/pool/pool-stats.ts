@@ -27,8 +27,9 @@ export interface PoolStats {
 }
 
 /** Every pin in the pool, with the path of its file when it has one; of one file when `path` is given. */
-export async function listPins({ metadata, table, witness }: FileSystem, path?: string): Promise<Holder[]> {
-  const only = path === undefined ? undefined : (await inodeAt(metadata, path, 'pins')).ino
+export async function listPins(fs: FileSystem, path?: string): Promise<Holder[]> {
+  const { metadata, table, witness } = fs
+  const only = path === undefined ? undefined : (await inodeAt(fs, path, 'pins')).ino
   const holders = listHolders(table, witness, only).filter((holder) => holder.kind === 'pin')
   const paths = new Map<number, string | undefined>()
   for (const holder of holders) {

@@ -1,9 +1,19 @@
-/** What `stat` says of a file or directory. */
-import type { BusyPolicy, DaxMode, Inode } from '../metadata/metadata.ts'
+/** What `stat` says of an inode. */
+import type { BusyPolicy, DaxMode, Inode, InodeKind } from '../metadata/metadata.ts'
 import { BLOCK_SIZE } from '../units.ts'
 
-const S_IFREG = 0o100_000
-const S_IFDIR = 0o040_000
+const S_IFMT = 0o170_000
+
+/** The type bits of `mode`, as in stat(2). */
+export const TYPE_BITS: Readonly<Record<InodeKind, number>> = {
+  fifo: 0o010_000,
+  character: 0o020_000,
+  directory: 0o040_000,
+  block: 0o060_000,
+  file: 0o100_000,
+  symlink: 0o120_000,
+  socket: 0o140_000,
+}
 
 export class Stat {
   readonly ino: number
@@ -12,6 +22,8 @@ export class Stat {
   readonly nlink: number
   readonly uid: number
   readonly gid: number
+  /** Device number of a device node, else 0. */
+  readonly rdev: number
   /** Bytes. */
   readonly size: number
   /** Bytes of a block: 4096. */
@@ -30,10 +42,11 @@ export class Stat {
 
   constructor(inode: Inode) {
     this.ino = inode.ino
-    this.mode = inode.mode | (inode.kind === 'directory' ? S_IFDIR : S_IFREG)
+    this.mode = inode.mode | TYPE_BITS[inode.kind]
     this.nlink = inode.nlink
     this.uid = inode.uid
     this.gid = inode.gid
+    this.rdev = inode.rdev
     this.size = inode.size
     this.blksize = BLOCK_SIZE
     this.blocks = (inode.blocks * BLOCK_SIZE) / 512
@@ -63,11 +76,35 @@ export class Stat {
   }
 
   isFile(): boolean {
-    return (this.mode & S_IFDIR) === 0
+    return this.#is('file')
   }
 
   isDirectory(): boolean {
-    return (this.mode & S_IFDIR) !== 0
+    return this.#is('directory')
+  }
+
+  isSymbolicLink(): boolean {
+    return this.#is('symlink')
+  }
+
+  isFIFO(): boolean {
+    return this.#is('fifo')
+  }
+
+  isSocket(): boolean {
+    return this.#is('socket')
+  }
+
+  isCharacterDevice(): boolean {
+    return this.#is('character')
+  }
+
+  isBlockDevice(): boolean {
+    return this.#is('block')
+  }
+
+  #is(kind: InodeKind): boolean {
+    return (this.mode & S_IFMT) === TYPE_BITS[kind]
   }
 }
 

@@ -35,9 +35,13 @@ const STEPS = [
   ['after', 'table', 'advanceGeneration'],
   ['after', 'table', 'takeBreakBack'],
 ] as const
-/** Which of them each change comes to. */
+/** The operation of the metadata that commits the change. */
+const commitOf = (change: string): string =>
+  change === 'unlink' ? 'unlink' : change === 'rename over' ? 'rename' : 'changeLayout'
+const isOfName = (change: string): boolean => commitOf(change) !== 'changeLayout'
+/** Which of them each change comes to. A name takes whole blocks along. */
 const isOnTheWay = (change: string, step: string): boolean =>
-  change === 'truncate' || change === 'punch' || (step !== 'reserve' && step !== 'flushRun' && step !== 'takeBreakBack')
+  !isOfName(change) || (step !== 'reserve' && step !== 'flushRun')
 
 function dieAt(here: Here, when: string, part: string, step: string): void {
   const owner = (here.pool.fileSystem as unknown as Record<string, Record<string, (...all: unknown[]) => unknown>>)[
@@ -113,17 +117,17 @@ describe('promise 5: all or nothing', () => {
         const pool = await prepared(t)
         await using file = await pool.open('/file', 'r+')
         const pin = await file.pin({ offset: 2 * BLOCK + 100, length: 4 * BLOCK, mode: 'read' })
-        if (name === 'unlink' || name === 'rename over') await file.close()
+        if (isOfName(name)) await file.close()
         const pinned = content.subarray(pin.offset, pin.offset + pin.length)
         const breaker = await startProcess(t, pool)
-        await breaker.run(dieAt, when, part, step)
+        await breaker.run(dieAt, when, part, step === 'changeLayout' ? commitOf(name) : step)
         await assert.rejects(breaker.run(CHANGES[name].run), /gone/, 'it was killed on the way')
         await breaker.kill()
 
         // Whoever comes across the dead one takes its break out; a cached layout must not outlive that.
         assert.equal((await pool.pins()).length, 1)
         const cached = { offset: 4 * BLOCK, length: 10, mode: 'read' } as const
-        const seen = name === 'truncate' || name === 'punch' ? pinnedNow(file, cached) : undefined
+        const seen = isOfName(name) ? undefined : pinnedNow(file, cached)
         const outcome = await checkRemains(pool, name, 5000)
         if (seen !== undefined) {
           const wanted = (outcome === 'old' ? content : CHANGES[name].after)?.subarray(
@@ -132,12 +136,8 @@ describe('promise 5: all or nothing', () => {
           )
           assert.ok(wanted?.length === 0 ? seen === 'ERANGE' : wanted?.equals(seen as Buffer), String(seen))
         }
-        const isNameGone = name === 'unlink' || name === 'rename over'
         const hasCommitted =
-          isNameGone ||
-          (step === 'changeLayout' && when === 'after') ||
-          step === 'advanceGeneration' ||
-          step === 'takeBreakBack'
+          (step === 'changeLayout' && when === 'after') || step === 'advanceGeneration' || step === 'takeBreakBack'
         assert.equal(outcome, hasCommitted ? 'new' : 'old')
         assert.ok(pinned.equals(Buffer.concat(pin.buffers)), 'pinned bytes are as they were')
         await pool.reap()

@@ -1,0 +1,159 @@
+/** Attributes: owners, permissions, times, policies, extended attributes of inodes of any kind. */
+import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
+import { patienceOf } from '../layout/waiting.ts'
+import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
+import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
+import type { FileSystem } from './file-system.ts'
+import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
+import { nowNs, storeTimes } from './growth.ts'
+
+/** What an attribute is changed of. */
+export interface Subject {
+  readonly ino: InodeNumber
+  /** For errors. */
+  readonly path: string
+}
+
+export interface PolicyChange {
+  /** null: the pool's again. */
+  busy?: BusyPolicy | null | undefined
+  dax?: DaxMode | null | undefined
+}
+
+/** A point in time as node:fs takes it: seconds since 1970 (number or numeric string), a Date, or nanoseconds as a bigint. */
+export type TimeLike = number | string | bigint | Date
+
+async function change(
+  fs: FileSystem,
+  { ino, path }: Subject,
+  syscall: string,
+  attributes: Omit<AttributeChange, 'nowNs'>,
+): Promise<void> {
+  const set = { ...attributes, nowNs: nowNs(fs) }
+  await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limitsOf(fs))))
+}
+
+/** Checks permission bits. */
+export function permissions(bits: unknown): number {
+  if (typeof bits !== 'number') throw wrongType('mode', 'of type number', bits)
+  if (!Number.isInteger(bits) || bits < 0 || bits > 0o7777) throw invalidValue('mode', 'must be permission bits', bits)
+  return bits
+}
+
+export const setPermissions = (fs: FileSystem, subject: Subject, mode: number): Promise<void> =>
+  change(fs, subject, 'chmod', { mode: permissions(mode) })
+
+/**
+ * Sets owner and group; -1 leaves one as it is. As in Linux a regular file that somebody may execute loses its setuid
+ * and setgid bits.
+ */
+export async function setOwner(fs: FileSystem, subject: Subject, uid: number, gid: number): Promise<void> {
+  for (const [name, id] of [
+    ['uid', uid],
+    ['gid', gid],
+  ] as const) {
+    if (typeof id !== 'number') throw wrongType(name, 'of type number', id)
+    if (!Number.isInteger(id) || id < -1 || id > 0xffff_ffff) throw outOfRange(name, '>= -1 and < 2^32', id)
+  }
+  const inode = await fs.known.lookUpInode(subject.ino)
+  if (inode === undefined)
+    throw systemError('ENOENT', 'no such file or directory', { syscall: 'chown', path: subject.path })
+  const mode = inode.kind === 'file' ? withoutSetIds(inode.mode) : inode.mode
+  await change(fs, subject, 'chown', {
+    ...(uid === -1 || uid === 0xffff_ffff ? {} : { uid }),
+    ...(gid === -1 || gid === 0xffff_ffff ? {} : { gid }),
+    ...(mode === inode.mode ? {} : { mode }),
+  })
+}
+
+/** Setgid without group execute marks mandatory locks, and stays. */
+const withoutSetIds = (mode: number): number => mode & ~0o4000 & ((mode & 0o010) === 0 ? 0o7777 : ~0o2000)
+
+/** Sets access and modification time. Writes of this participant that are not stored yet keep no later time. */
+export async function setTimes(fs: FileSystem, subject: Subject, atime: TimeLike, mtime: TimeLike): Promise<void> {
+  const times = { atimeNs: nanoseconds('atime', atime), mtimeNs: nanoseconds('mtime', mtime) }
+  const open = fs.openInodes.get(subject.ino)
+  if (open !== undefined) await storeTimes(fs, open)
+  await change(fs, subject, 'utime', times)
+}
+
+const NS_PER_S = 1_000_000_000n
+/** What the store holds: a signed 64 bit number, from 1677 to 2262. */
+const MOST_NS = 2n ** 63n - 1n
+
+function nanoseconds(name: string, time: TimeLike): bigint {
+  const ns = typeof time === 'bigint' ? time : nanosecondsOfSeconds(name, time)
+  if (ns > MOST_NS || ns < -MOST_NS) throw outOfRange(name, 'between the years 1678 and 2262', time)
+  return ns
+}
+
+function nanosecondsOfSeconds(name: string, time: Exclude<TimeLike, bigint>): bigint {
+  const seconds = time instanceof Date ? time.getTime() / 1000 : Number(time)
+  if (!Number.isFinite(seconds) || (typeof time === 'string' && time.trim() === ''))
+    throw wrongType(name, 'a Date, a number of seconds, a numeric string or a bigint of nanoseconds', time)
+  const whole = Math.floor(seconds)
+  return BigInt(whole) * NS_PER_S + BigInt(Math.round((seconds - whole) * 1e9))
+}
+
+/** Sets the policies of a file, or those that files made in a directory inherit. */
+export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax }: PolicyChange): Promise<void> {
+  if (busy !== undefined && busy !== null) checkChoice('busy', busy, BUSY_POLICIES)
+  if (dax !== undefined && dax !== null) checkChoice('dax', dax, DAX_MODES)
+  await change(fs, subject, 'setattr', {
+    ...(busy === undefined ? {} : { busy }),
+    ...(dax === undefined ? {} : { dax }),
+  })
+}
+
+/** Namespaces of extended attributes, as in xattr(7). 'user' is for files and directories only. */
+const NAMESPACES: readonly string[] = ['user.', 'trusted.', 'security.', 'system.']
+
+/** EOPNOTSUPP for a name of no namespace, EPERM for 'user.' on a symlink or node, ERANGE for a long one. */
+function checkXattrName(name: string, { kind }: Inode, syscall: string, path: string): void {
+  if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
+  if (name.includes('\0')) throw invalidValue('name', 'must be a string without null bytes', name)
+  const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix))
+  if (namespace === undefined || name === namespace) {
+    const what = `the attribute's name must begin with one of ${NAMESPACES.join(' ')} and go on after it`
+    throw systemError('EOPNOTSUPP', what, { syscall, path })
+  }
+  if (Buffer.byteLength(name) > XATTR_NAME_MAX)
+    throw systemError('ERANGE', `an attribute's name has at most ${XATTR_NAME_MAX} bytes`, { syscall, path })
+  if (namespace === 'user.' && kind !== 'file' && kind !== 'directory')
+    throw systemError('EPERM', `a ${kind} has no attributes of the namespace 'user'`, { syscall, path })
+}
+
+/** ENODATA when there is none. */
+export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: string): Promise<Buffer> {
+  checkXattrName(name, inode, 'getxattr', path)
+  const value = await named('getxattr', path, () => fs.metadata.xattr(inode.ino, name))
+  if (value === undefined)
+    throw systemError('ENODATA', `there is no attribute '${name}'`, { syscall: 'getxattr', path })
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}
+
+export async function setXattr(
+  fs: FileSystem,
+  inode: Inode,
+  name: string,
+  value: NodeJS.ArrayBufferView | string,
+  mode: XattrMode,
+  path: string,
+): Promise<void> {
+  checkXattrName(name, inode, 'setxattr', path)
+  if (typeof value !== 'string' && !ArrayBuffer.isView(value))
+    throw wrongType('value', 'a string or an ArrayBufferView', value)
+  const bytes =
+    typeof value === 'string' ? Buffer.from(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  const patience = patienceOf(fs.table, limitsOf(fs))
+  await named('setxattr', path, () =>
+    fs.metadata.setXattr(inode.ino, name, bytes, { mode, nowNs: nowNs(fs) }, patience),
+  )
+}
+
+export async function removeXattr(fs: FileSystem, inode: Inode, name: string, path: string): Promise<void> {
+  checkXattrName(name, inode, 'removexattr', path)
+  const patience = patienceOf(fs.table, limitsOf(fs))
+  await named('removexattr', path, () => fs.metadata.removeXattr(inode.ino, name, nowNs(fs), patience))
+}

@@ -1,0 +1,126 @@
+/**
+ * Ranges: what fallocate(2) and lseek(2) do with a part of a file. Whatever takes blocks out or moves them goes through
+ * the one door, layout/break-layout.ts; collapse and insert break [offset, EOF), since all of it moves.
+ */
+import { systemError } from '../errors.ts'
+import type { CutRequest } from '../layout/break-layout.ts'
+import { breakLayout } from '../layout/break-layout.ts'
+import type { BusyPolicy } from '../metadata/metadata.ts'
+import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import type { Limits } from '../layout/waiting.ts'
+import { mustRefresh } from './data.ts'
+import type { FileSystem } from './file-system.ts'
+import { withSpace } from './file-system.ts'
+import { checkSize } from './growth.ts'
+import type { OpenInode } from './open-inode.ts'
+import { segmentsOf } from './segments.ts'
+
+/** How a layout change is to be made. */
+export interface Cutting {
+  readonly busy: BusyPolicy
+  readonly limits: Limits
+  /** For errors. */
+  readonly syscall: string
+  readonly path: string
+}
+
+/** Everything from `size` on goes. */
+export const truncateTo = (fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> =>
+  cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size })
+
+/** Bytes [start, end) become a hole; the size stays. */
+export const punch = (fs: FileSystem, open: OpenInode, start: number, end: number, how: Cutting): Promise<void> =>
+  cut(fs, open, how, { start, end })
+
+/**
+ * Bytes [start, end) become zeros, in fresh blocks: what was there leaves the file as by a punch. The file grows to `end`
+ * unless `keepsSize`. All of it in one transaction.
+ */
+export function zero(
+  fs: FileSystem,
+  open: OpenInode,
+  range: { readonly start: number; readonly end: number; readonly keepsSize: boolean },
+  how: Cutting,
+): Promise<void> {
+  const { start, end, keepsSize } = range
+  return cut(fs, open, how, {
+    start,
+    end,
+    refills: true,
+    ...(keepsSize ? {} : { sizeAfter: (size: number) => Math.max(size, end) }),
+  })
+}
+
+/** Takes blocks [offset, offset + length) out and closes the gap: what follows moves down. EINVAL: not whole blocks, or up to EOF. */
+export async function collapse(
+  fs: FileSystem,
+  open: OpenInode,
+  offset: number,
+  length: number,
+  how: Cutting,
+): Promise<void> {
+  mustBeBlocks(offset, length, how)
+  const sizeAfter = (size: number): number => {
+    if (offset + length < size) return size - length
+    throw systemError('EINVAL', `the range reaches EOF, at ${size}; truncate instead`, how)
+  }
+  await cut(fs, open, how, { start: offset, end: offset + length, shift: -length, sizeAfter })
+}
+
+/** Makes room: what is at `offset` and behind moves up by `length`, a hole comes between. EINVAL: not whole blocks, or at EOF. */
+export async function insert(
+  fs: FileSystem,
+  open: OpenInode,
+  offset: number,
+  length: number,
+  how: Cutting,
+): Promise<void> {
+  mustBeBlocks(offset, length, how)
+  const sizeAfter = (size: number): number => {
+    if (offset >= size) throw systemError('EINVAL', `the offset is at or past EOF, at ${size}; truncate instead`, how)
+    checkSize(size + length, how.syscall, how.path)
+    return size + length
+  }
+  await cut(fs, open, how, { start: offset, end: offset, shift: length, sizeAfter })
+}
+
+function mustBeBlocks(offset: number, length: number, how: Cutting): void {
+  if (offset % BLOCK_SIZE === 0 && length % BLOCK_SIZE === 0) return
+  throw systemError('EINVAL', `offset and length must be multiples of ${BLOCK_SIZE}`, how)
+}
+
+async function cut(
+  fs: FileSystem,
+  open: OpenInode,
+  how: Cutting,
+  change: Pick<CutRequest, 'start' | 'end' | 'shift' | 'refills' | 'sizeAfter'>,
+): Promise<void> {
+  const request = { ino: open.ino, ...change, ...how }
+  // An edge inside of a block may need a fresh block, and the pool or its host be full: freeing must not fail for that.
+  const breaking = (): ReturnType<typeof breakLayout> => breakLayout(fs, request)
+  const result = await withSpace(fs, how.syscall, how.path, breaking, () => fs.makeSpaceToFree())
+  if (result === undefined) await mustRefresh(fs, open, how.syscall, how.path)
+  fs.freed()
+}
+
+/** The first byte at or behind `offset` that is in a block ('data') or in none ('hole'; EOF counts). ENXIO past EOF, or no data. */
+export async function seek(
+  fs: FileSystem,
+  open: OpenInode,
+  offset: number,
+  what: 'data' | 'hole',
+  path: string,
+): Promise<number> {
+  await mustRefresh(fs, open, 'lseek', path)
+  const { size } = open
+  if (offset < size) {
+    for (const segment of segmentsOf(open, offset, size - offset)) {
+      if (segment.extent < 0 === (what === 'hole')) return segment.offset
+    }
+    if (what === 'hole') return size
+  }
+  throw systemError('ENXIO', offset < size ? 'there is no data from here on' : `the file ends at ${size}`, {
+    syscall: 'lseek',
+    path,
+  })
+}

@@ -1,0 +1,163 @@
+/**
+ * Breaking: what every change that breaks claims has in common. It publishes its break, waits as its policy says for
+ * those who hold the blocks, and says in its errors who they are.
+ *
+ * Nothing here waits inside a transaction, and a wait holds nothing but its own break, which keeps new pins of the range
+ * out and nothing else (promises 3 and 9).
+ */
+import type { Device } from '../device/device.ts'
+import { systemError } from '../errors.ts'
+import type { BusyPolicy, LayoutDecision, Metadata } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
+import { BreakState, bucketOf } from './format.ts'
+import type { Witness } from './holders.ts'
+import { describeHolders, holderOf } from './holders.ts'
+import type { ClaimView, DeviceBytes } from './overlaps.ts'
+import { overlappingClaims } from './overlaps.ts'
+import type { PinTable } from './pin-table.ts'
+import type { Limits, Waiting } from './waiting.ts'
+
+/** How long a change gives copies and tentative pins, which end by themselves in microseconds, before it counts them as pins. */
+const SETTLE_MS = 100
+
+/** What the door works on. */
+export interface Door {
+  readonly table: PinTable
+  readonly waiting: Waiting
+  readonly metadata: Metadata
+  readonly device: Device
+  readonly witness: Witness
+}
+
+/** Whose claims are broken, and how. */
+export interface BreakRequest {
+  readonly ino: InodeNumber
+  readonly busy: BusyPolicy
+  readonly limits: Limits
+  /** For errors. */
+  readonly syscall: string
+  readonly path?: string | undefined
+}
+
+export const ROLL_BACK: LayoutDecision = { commit: false }
+
+export const firstStateOf = ({ busy }: Pick<BreakRequest, 'busy'>): number =>
+  busy === 'wait' ? BreakState.waiting : BreakState.committing
+
+/** The own break of a change under way. */
+interface OwnBreak {
+  set(state: number): void
+}
+
+/** Publishes a break over bytes [start, end) for as long as `action` runs. Queues when this participant has too many. */
+export async function withBreak<T>(
+  door: Door,
+  request: Omit<BreakRequest, 'busy'>,
+  state: number,
+  start: number,
+  end: number,
+  action: (broken: OwnBreak) => Promise<T>,
+): Promise<T> {
+  const { table } = door
+  const publish = (): number | undefined => table.publishBreak(request.ino, start, end, state)
+  const index =
+    publish() ??
+    (await door.waiting.until(publish, request.limits, () =>
+      busyError(door, request, 'ETIMEDOUT', 'too many layout changes of this process are under way', []),
+    ))
+  try {
+    return await action({ set: (next) => table.setBreakState(index, next) })
+  } finally {
+    table.takeBreakBack(index)
+  }
+}
+
+/**
+ * Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing.
+ * Returns until when copies are to be settled rather than counted as pins; 'moved': another change was committed while we
+ * waited for pins, which may hold blocks that are not the file's any more, so look at the layout again.
+ *
+ * A copy that does not settle has a stopped owner. `fail` refuses, `sequester` takes it for a pin, `wait` waits for it as
+ * well, up to its limits, letting the copies of others go on in between.
+ */
+export async function untilPolicyAllows(
+  door: Door,
+  request: BreakRequest,
+  broken: OwnBreak,
+  targets: readonly DeviceBytes[],
+  generation: number,
+): Promise<number | 'moved'> {
+  const { table, waiting } = door
+  const { busy, limits } = request
+  const hasMoved = (): boolean => table.generation(bucketOf(request.ino)) !== generation
+  const claims = (): ClaimView[] => overlappingClaims(table, targets)
+  const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
+  for (;;) {
+    if (busy === 'wait') {
+      broken.set(BreakState.waiting)
+      // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
+      await waiting.until(
+        () => (hasMoved() || claims().every((claim) => claim.kind === 'copy') ? true : undefined),
+        limits,
+        stillPinned,
+      )
+      if (hasMoved()) return 'moved'
+    }
+    broken.set(BreakState.committing)
+    const settleBy = settleTime(door, limits)
+    await untilOrTime(door, () => !claims().some(settles), { deadlineMs: settleBy, signal: limits.signal })
+    const holding = busy === 'sequester' ? [] : claims()
+    if (holding.length === 0) return settleBy
+    if (busy === 'fail') throw busyError(door, request, 'EBUSY', 'the blocks are pinned', holding)
+    if (table.clock.nowMs() >= limits.deadlineMs) throw stillPinned()
+    broken.set(BreakState.waiting)
+    table.ringWaiters()
+    await untilOrTime(door, () => claims().length === 0, {
+      deadlineMs: settleTime(door, limits),
+      signal: limits.signal,
+    })
+  }
+}
+
+export const settleTime = ({ table }: Door, limits: Limits): number =>
+  Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)
+
+/** Resolves when the condition holds or the time is up. */
+async function untilOrTime({ waiting }: Door, condition: () => boolean, limits: Limits): Promise<void> {
+  if (!condition()) await waiting.until(() => (condition() ? true : undefined), limits, timeIsUp).catch(ignoreTimeIsUp)
+}
+
+/** Copies end by themselves, tentative pins are granted or taken back: in microseconds, unless their owner is stopped. */
+export const settles = (claim: ClaimView): boolean => claim.kind === 'copy' || claim.isTentative
+
+const settleTimeIsUp = new Error('settle time is up')
+const timeIsUp = (): Error => settleTimeIsUp
+const ignoreTimeIsUp = (error: unknown): undefined => {
+  if (error !== settleTimeIsUp) throw error
+  return undefined
+}
+
+/** Runs what commits. The store may have committed before it failed; advanced for nothing, a generation costs a look at the layout. */
+export async function committed<T>(table: PinTable, bucket: number, commit: () => Promise<T>): Promise<T> {
+  try {
+    return await commit()
+  } catch (error) {
+    table.advanceGeneration(bucket)
+    throw error
+  }
+}
+
+/** EBUSY or ETIMEDOUT with the holders in it. */
+export function busyError(
+  door: Door,
+  request: { readonly syscall: string; readonly path?: string | undefined },
+  code: 'EBUSY' | 'ETIMEDOUT',
+  what: string,
+  claims: readonly ClaimView[],
+  advice = code === 'EBUSY'
+    ? "release the pins, or ask with busy 'wait' or 'sequester'"
+    : "wait longer, or ask with busy 'sequester'",
+): Error {
+  const holders = claims.map((claim) => holderOf(door.table, door.witness, claim))
+  return systemError(code, `${what} (${describeHolders(holders)}); ${advice}`, { ...request, holders })
+}

@@ -1,0 +1,361 @@
+/**
+ * PoolTree: the tree of files in a pool, by path: what node:fs/promises has for a file system, with the policies of layout
+ * changes. Paths are '/'-separated, from the root of the pool. Symlinks are followed except where said.
+ */
+import { codeOf, named, systemError, wrongType } from '../errors.ts'
+import type { Credentials } from '../files/access.ts'
+import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayAccess } from '../files/access.ts'
+import type { PolicyChange, TimeLike } from '../files/attributes.ts'
+import { removeXattr, setOwner, setPermissions, setPolicies, setTimes, setXattr, xattrOf } from '../files/attributes.ts'
+import type { BusyOptions, FileSystem } from '../files/file-system.ts'
+import { limitsOf } from '../files/file-system.ts'
+import { storeTimes } from '../files/growth.ts'
+import type { NodeKind } from '../files/names.ts'
+import {
+  entriesOf,
+  linkInode,
+  makeDirectory,
+  makeNode,
+  makeSymlink,
+  NODE_KINDS,
+  openAt,
+  openUnnamed,
+  removeDirectory,
+  removeName,
+  renameName,
+} from '../files/names.ts'
+import { inodeAt, knownInodeAt, pathAt, placeOf } from '../files/paths.ts'
+import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
+import { checkChoice } from '../errors.ts'
+import type { RangeOptions } from './file.ts'
+import { File } from './file.ts'
+import type { OpenFile } from './open-file.ts'
+import type { OpenMode } from './open-flags.ts'
+import { parseFlags } from './open-flags.ts'
+import type { OwnPins } from './own-pins.ts'
+import { Stat } from './stat.ts'
+
+export interface OpenOptions extends BusyOptions {
+  /** Permission bits of a file that is created; default 0o666 less the umask. */
+  mode?: number | undefined
+}
+
+export interface RenameOptions extends BusyOptions {
+  /** EEXIST when the target is there. */
+  noReplace?: boolean | undefined
+  /** Both change places; both must be there. */
+  exchange?: boolean | undefined
+}
+
+const UNNAMED: OpenMode = { ...parseFlags('w+'), truncates: false, isExclusive: false }
+
+export abstract class PoolTree {
+  /** For this project's own front ends; not part of the stable face. */
+  abstract readonly fileSystem: FileSystem
+  protected abstract readonly ownPins: OwnPins
+  protected readonly files = new Set<OpenFile>()
+  #bounceKey = 0
+
+  protected abstract get isOpen(): boolean
+  protected abstract mustBeOpen(syscall: string): void
+
+  /**
+   * Opens a file. `flags` and `mode` as in node:fs. Truncating ('w') is a layout change: see `File.truncate` for
+   * `busy`, `timeoutMs`, `signal`. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (making or writing files in /lost+found).
+   */
+  async open(path: string, flags: string | number = 'r', options: OpenOptions = {}): Promise<File> {
+    this.mustBeOpen('open')
+    const mode = parseFlags(flags)
+    const fs = this.fileSystem
+    const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
+    const file = await this.#handle(open, mode, path)
+    try {
+      if (mode.truncates && mode.mayWrite && !isNew && open.size > 0) await file.truncate(0, options)
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    return file
+  }
+
+  /** Opens a new file without a name, as O_TMPFILE: it is gone with its last close, unless `file.link(path)` gives it a name. */
+  async openUnnamed(directory = '/', options: OpenOptions = {}): Promise<File> {
+    this.mustBeOpen('open')
+    const limits = limitsOf(this.fileSystem, options)
+    return this.#handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
+  }
+
+  async #handle(open: ConstructorParameters<typeof File>[1], mode: OpenMode, path: string): Promise<File> {
+    const fs = this.fileSystem
+    if (!this.isOpen) {
+      // A close of the pool that came meanwhile has closed the files there were: this one must not outlive it.
+      await fs.openInodes.close(fs, open)
+      this.mustBeOpen('open')
+    }
+    const owner = {
+      fs,
+      pins: this.ownPins,
+      nextBounceKey: () => --this.#bounceKey,
+      forget: (file: OpenFile) => void this.files.delete(file),
+    }
+    const file = new File(owner, open, mode, path)
+    this.files.add(file)
+    return file
+  }
+
+  /** Reads a whole file, by copy; with `encoding` as a string. */
+  async readFile(path: string): Promise<Buffer>
+  async readFile(path: string, encoding: BufferEncoding): Promise<string>
+  async readFile(path: string, encoding?: BufferEncoding): Promise<Buffer | string> {
+    await using file = await this.open(path, 'r')
+    const { size } = await file.stat()
+    const data = Buffer.allocUnsafe(size)
+    const { bytesRead } = await file.read(data, { position: 0 })
+    const whole = data.subarray(0, bytesRead)
+    return encoding === undefined ? whole : whole.toString(encoding)
+  }
+
+  /** Makes or replaces a file's content, by copy. `flags` 'w' (default), 'wx', 'a' …. Not atomic: write beside it and rename for that. */
+  async writeFile(
+    path: string,
+    data: NodeJS.ArrayBufferView | string,
+    options: OpenOptions & { flags?: string } = {},
+  ): Promise<void> {
+    await using file = await this.open(path, options.flags ?? 'w', options)
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, { offset: done })).bytesWritten
+  }
+
+  /**
+   * Copies a file within the pool: content and permission bits, holes stay holes. What is there is replaced, with
+   * `exclusive` it is EEXIST.
+   */
+  async copyFile(from: string, to: string, options: BusyOptions & { exclusive?: boolean } = {}): Promise<void> {
+    await using source = await this.open(from, 'r')
+    const { mode, size } = await source.stat()
+    const flags = options.exclusive === true ? 'wx+' : 'r+'
+    const open = (how: string): Promise<File> => this.open(to, how, { ...options, mode: mode & 0o7777 })
+    await using target = await open(flags).catch((error: unknown) => {
+      if (flags !== 'r+' || codeOf(error) !== 'ENOENT') throw error
+      return open('a+').then(async (made) => {
+        await made.close()
+        return open('r+')
+      })
+    })
+    // Onto itself: truncating would take what is to be copied.
+    if (target.ino === source.ino) return
+    await target.truncate(0, options)
+    await target.copyFrom(source, { ...options, length: size })
+  }
+
+  /** Makes a directory; with `recursive` also those above, and none is no error. Mode default 0o777 less the umask. */
+  async mkdir(path: string, options: { mode?: number; recursive?: boolean } = {}): Promise<void> {
+    this.mustBeOpen('mkdir')
+    await makeDirectory(this.fileSystem, path, options)
+  }
+
+  /** Names in a directory, in byte order. */
+  async readdir(path: string): Promise<string[]> {
+    const names: string[] = []
+    for await (const entry of this.entries(path)) names.push(entry.name)
+    return names
+  }
+
+  /** Entries of a directory in byte order of their names, read in portions: a name that stays is seen exactly once, whatever changes. */
+  async *entries(path: string): AsyncGenerator<DirectoryEntry> {
+    this.mustBeOpen('scandir')
+    yield* entriesOf(this.fileSystem, path)
+  }
+
+  /** ENOENT, ENOTDIR, ELOOP. Price: 0.4 µs while the names on the way are known and unchanged, else 10 µs a name. */
+  stat(path: string): Promise<Stat> {
+    const fs = this.fileSystem
+    const known = this.isOpen && fs.turnIfDue() === undefined ? knownInodeAt(fs, path) : undefined
+    if (known === undefined || fs.openInodes.get(known.ino)?.hasNewContent === true) return this.#stat(path, 'stat')
+    return Promise.resolve(new Stat(known))
+  }
+
+  /** As `stat`, of a symlink itself. */
+  lstat(path: string): Promise<Stat> {
+    return this.#stat(path, 'lstat')
+  }
+
+  async #stat(path: string, syscall: 'stat' | 'lstat'): Promise<Stat> {
+    return new Stat(await this.#inode(path, syscall, syscall === 'stat'))
+  }
+
+  /** The inode as it is now, the times of this participant's own writes stored. */
+  async #inode(path: string, syscall: string, follows = true): Promise<Inode> {
+    this.mustBeOpen(syscall)
+    const fs = this.fileSystem
+    const inode = await inodeAt(fs, path, syscall, follows)
+    const open = fs.openInodes.get(inode.ino)
+    if (open?.hasNewContent !== true) return inode
+    await storeTimes(fs, open)
+    return inodeAt(fs, path, syscall, follows)
+  }
+
+  /** Whether there is something at the path. */
+  async exists(path: string): Promise<boolean> {
+    this.mustBeOpen('access')
+    return placeOf(this.fileSystem, path, 'access', true).then(
+      (place) => place.dentry !== undefined,
+      (error: unknown) => {
+        if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error) ?? '')) return false
+        throw error
+      },
+    )
+  }
+
+  /** EACCES unless `who` (default: this process) may do what `mode` says: the sum of R_OK 4, W_OK 2, X_OK 1; 0: be there. */
+  async access(path: string, mode = 0, who: Credentials = ownCredentials()): Promise<void> {
+    const inode = await this.#inode(path, 'access')
+    if (mayAccess(inode, who, mode & (MAY_READ | MAY_WRITE | MAY_EXECUTE))) return
+    throw systemError('EACCES', 'permission denied', { syscall: 'access', path })
+  }
+
+  /** The path without symlinks, '.' and '..'. ENOENT. */
+  async realpath(path: string): Promise<string> {
+    this.mustBeOpen('realpath')
+    return pathAt(this.fileSystem, path, 'realpath')
+  }
+
+  /** Truncates by path: `File.truncate`. */
+  async truncate(path: string, length = 0, options: BusyOptions = {}): Promise<void> {
+    await using file = await this.open(path, 'r+')
+    await file.truncate(length, options)
+  }
+
+  /** Punches by path: `File.punchHole`. */
+  async punchHole(path: string, offset: number, length: number, options: BusyOptions = {}): Promise<void> {
+    await using file = await this.open(path, 'r+')
+    await file.punchHole(offset, length, options)
+  }
+
+  /** Waits by path: `File.flushDma`. */
+  async flushDma(path: string, options: RangeOptions = {}): Promise<void> {
+    await using file = await this.open(path, 'r')
+    await file.flushDma(options)
+  }
+
+  /** Sets a file's policies; those of a directory are inherited by what is made in it. */
+  async configure(path: string, change: PolicyChange): Promise<void> {
+    await setPolicies(this.fileSystem, { ...(await this.#inode(path, 'setattr')), path }, change)
+  }
+
+  /** Sets permission bits. */
+  async chmod(path: string, mode: number): Promise<void> {
+    await setPermissions(this.fileSystem, { ...(await this.#inode(path, 'chmod')), path }, mode)
+  }
+
+  /** Sets owner and group; -1 leaves one as it is. */
+  async chown(path: string, uid: number, gid: number): Promise<void> {
+    await setOwner(this.fileSystem, { ...(await this.#inode(path, 'chown')), path }, uid, gid)
+  }
+
+  /** As `chown`, of a symlink itself. */
+  async lchown(path: string, uid: number, gid: number): Promise<void> {
+    await setOwner(this.fileSystem, { ...(await this.#inode(path, 'lchown', false)), path }, uid, gid)
+  }
+
+  /** Sets access and modification time: seconds (number or numeric string), a Date, or nanoseconds (bigint). */
+  async utimes(path: string, atime: TimeLike, mtime: TimeLike): Promise<void> {
+    await setTimes(this.fileSystem, { ...(await this.#inode(path, 'utime')), path }, atime, mtime)
+  }
+
+  /** As `utimes`, of a symlink itself. */
+  async lutimes(path: string, atime: TimeLike, mtime: TimeLike): Promise<void> {
+    await setTimes(this.fileSystem, { ...(await this.#inode(path, 'lutime', false)), path }, atime, mtime)
+  }
+
+  /** Gives a file one more name; a symlink is not followed. EEXIST, EPERM (a directory, /lost+found), ENOENT. */
+  async link(existing: string, path: string): Promise<void> {
+    const { ino } = await this.#inode(existing, 'link', false)
+    await linkInode(this.fileSystem, ino, existing, path)
+  }
+
+  /** Makes a symlink at `path` to `target`, which need not exist. EEXIST, ENAMETOOLONG (more than 4095 bytes). */
+  async symlink(target: string, path: string): Promise<void> {
+    this.mustBeOpen('symlink')
+    if (typeof target !== 'string') throw wrongType('target', 'of type string', target)
+    await makeSymlink(this.fileSystem, target, path)
+  }
+
+  /** Where a symlink points. EINVAL: it is none. */
+  async readlink(path: string): Promise<string> {
+    const { target } = await this.#inode(path, 'readlink', false)
+    if (target === undefined) throw systemError('EINVAL', 'this is not a symlink', { syscall: 'readlink', path })
+    return target
+  }
+
+  /** Makes an inode of a kind that only a mounted pool can use (or an empty file). `rdev` of devices as in `Stat.rdev`. EEXIST. */
+  async mknod(path: string, kind: NodeKind, options: { mode?: number; rdev?: number } = {}): Promise<void> {
+    this.mustBeOpen('mknod')
+    await makeNode(this.fileSystem, path, checkChoice('kind', kind, NODE_KINDS), options)
+  }
+
+  /**
+   * Removes a file's name. Its content goes with the last name and the last close, in any process. Pinned blocks: 'fail'
+   * → EBUSY, the name stays; 'wait' → until idle; 'sequester' → the name goes at once, held blocks go to lost+found.
+   * In /lost+found: EBUSY while held. ENOENT, EISDIR.
+   */
+  async unlink(path: string, options: BusyOptions = {}): Promise<void> {
+    this.mustBeOpen('unlink')
+    await removeName(this.fileSystem, path, options)
+  }
+
+  /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, /lost+found). */
+  async rmdir(path: string): Promise<void> {
+    this.mustBeOpen('rmdir')
+    await removeDirectory(this.fileSystem, path)
+  }
+
+  /**
+   * Renames, replacing what is there, whole or not at all. A replaced file with pinned blocks: as in `unlink`.
+   * ENOENT, EEXIST (`noReplace`), EINVAL (into its own child), EISDIR, ENOTDIR, ENOTEMPTY, EBUSY.
+   */
+  async rename(from: string, to: string, options: RenameOptions = {}): Promise<void> {
+    this.mustBeOpen('rename')
+    const { noReplace = false, exchange = false } = options
+    if (noReplace && exchange)
+      throw systemError('EINVAL', 'noReplace and exchange exclude each other', {
+        syscall: 'rename',
+        path: from,
+        dest: to,
+      })
+    const mode: RenameMode = exchange ? 'exchange' : noReplace ? 'noReplace' : 'replace'
+    await renameName(this.fileSystem, from, to, { ...options, mode })
+  }
+
+  /** The value of an extended attribute, such as 'user.mime_type'. ENODATA when there is none. */
+  async getXattr(path: string, name: string): Promise<Buffer> {
+    return xattrOf(this.fileSystem, await this.#inode(path, 'getxattr'), name, path)
+  }
+
+  /** Names of the extended attributes, in byte order. */
+  async listXattrs(path: string): Promise<string[]> {
+    const { ino } = await this.#inode(path, 'listxattr')
+    return named('listxattr', path, () => this.fileSystem.metadata.xattrs(ino))
+  }
+
+  /** Sets an extended attribute: `File.setXattr`. */
+  async setXattr(
+    path: string,
+    name: string,
+    value: NodeJS.ArrayBufferView | string,
+    mode: XattrMode = 'set',
+  ): Promise<void> {
+    await setXattr(this.fileSystem, await this.#inode(path, 'setxattr'), name, value, mode, path)
+  }
+
+  /** ENODATA when there is none. */
+  async removeXattr(path: string, name: string): Promise<void> {
+    await removeXattr(this.fileSystem, await this.#inode(path, 'removexattr'), name, path)
+  }
+}
+
+const ownCredentials = (): Credentials => ({
+  uid: process.geteuid?.() ?? 0,
+  gid: process.getegid?.() ?? 0,
+  groups: process.getgroups?.() ?? [],
+})

@@ -148,7 +148,7 @@ export class MemoryDevice implements Device {
 
   #check(run: Run): void {
     assert(this.#isOpen, 'the device is open')
-    if (run.start + run.count > this.#blockCount) this.grow(this.#shared.blockCount)
+    if (run.start + run.count > this.#blockCount) this.grow(this.#shared.blockCount as BlockCount)
     checkRun(run, this.#blockCount)
   }
 }

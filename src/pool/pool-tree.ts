@@ -2,7 +2,7 @@
  * PoolTree: the tree of files in a pool, by path: what node:fs/promises has for a file system, with the policies of layout
  * changes. Paths are '/'-separated, from the root of the pool. Symlinks are followed except where said.
  */
-import { codeOf, named, systemError, wrongType } from '../errors.ts'
+import { checkChoice, codeOf, named, systemError, wrongType } from '../errors.ts'
 import type { Credentials } from '../files/access.ts'
 import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayAccess } from '../files/access.ts'
 import type { PolicyChange, TimeLike } from '../files/attributes.ts'
@@ -26,7 +26,6 @@ import {
 } from '../files/names.ts'
 import { inodeAt, knownInodeAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
-import { checkChoice } from '../errors.ts'
 import type { RangeOptions } from './file.ts'
 import { File } from './file.ts'
 import type { OpenFile } from './open-file.ts'

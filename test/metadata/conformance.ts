@@ -2,6 +2,10 @@
  * What every store of metadata must do (the contracts of `src/metadata/metadata.ts`), as a suite: give it a way to make a
  * store and it registers its tests.
  */
+import { linksConformance } from './conformance-links.ts'
+import { movesConformance } from './conformance-moves.ts'
+import { renameConformance } from './conformance-rename.ts'
+import { xattrsConformance } from './conformance-xattrs.ts'
 import { namesConformance } from './conformance-names.ts'
 import { layoutConformance } from './conformance-layout.ts'
 import { removalConformance } from './conformance-removal.ts'
@@ -11,8 +15,12 @@ import type { MakeMetadata } from './subject.ts'
 
 export function metadataConformance(name: string, make: MakeMetadata): void {
   namesConformance(name, make)
+  linksConformance(name, make)
+  renameConformance(name, make)
+  xattrsConformance(name, make)
   layoutConformance(name, make)
   removalConformance(name, make)
+  movesConformance(name, make)
   spaceConformance(name, make)
   modelConformance(name, make)
 }

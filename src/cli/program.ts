@@ -1,37 +1,47 @@
 /** The command line `holdfast VERB POOL …`: all verbs, and what is typed wrong. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { catVerb } from './commands/cat.ts'
-import { cpVerb } from './commands/cp.ts'
-import { demoCommand } from './commands/demo.ts'
-import { dfVerb } from './commands/df.ts'
-import { doctorVerb } from './commands/doctor.ts'
-import { flushDmaVerb } from './commands/flush-dma.ts'
-import { fsckVerb } from './commands/fsck.ts'
-import { getVerb } from './commands/get.ts'
-import { lostAndFoundVerb } from './commands/lost-and-found.ts'
-import { lsVerb } from './commands/ls.ts'
-import { mkdirVerb } from './commands/mkdir.ts'
-import { mkfsVerb } from './commands/mkfs.ts'
-import { mvVerb } from './commands/mv.ts'
-import { pinsVerb } from './commands/pins.ts'
-import { punchVerb } from './commands/punch.ts'
-import { putVerb } from './commands/put.ts'
-import { reapVerb } from './commands/reap.ts'
-import { rmVerb } from './commands/rm.ts'
-import { setVerb } from './commands/set.ts'
-import { statVerb } from './commands/stat.ts'
-import { truncateVerb } from './commands/truncate.ts'
 import { ExitCode } from './exit-codes.ts'
 import { coloured, widthOf } from './output.ts'
 import { reportError, UsageError } from './report-error.ts'
 import { failureCodesOf, verbName } from './verb.ts'
 
-const GROUPS: Readonly<Record<string, readonly (() => Command)[]>> = {
-  'Pools:': [mkfsVerb, dfVerb, fsckVerb, reapVerb],
-  'Files:': [putVerb, getVerb, catVerb, lsVerb, statVerb, setVerb, mkdirVerb, cpVerb, mvVerb, rmVerb],
-  'Layout changes and pins:': [truncateVerb, punchVerb, pinsVerb, flushDmaVerb, lostAndFoundVerb],
-  'Other:': [doctorVerb, demoCommand],
+type Load = () => Promise<Command>
+
+/**
+ * The verbs by groups. Each is loaded when it is asked for, and all only to be listed: most of a short command's time goes
+ * into loading.
+ */
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
+  'Pools:': {
+    mkfs: async () => (await import('./commands/mkfs.ts')).mkfsVerb(),
+    df: async () => (await import('./commands/df.ts')).dfVerb(),
+    fsck: async () => (await import('./commands/fsck.ts')).fsckVerb(),
+    reap: async () => (await import('./commands/reap.ts')).reapVerb(),
+  },
+  'Files:': {
+    put: async () => (await import('./commands/put.ts')).putVerb(),
+    get: async () => (await import('./commands/get.ts')).getVerb(),
+    cat: async () => (await import('./commands/cat.ts')).catVerb(),
+    ls: async () => (await import('./commands/ls.ts')).lsVerb(),
+    stat: async () => (await import('./commands/stat.ts')).statVerb(),
+    set: async () => (await import('./commands/set.ts')).setVerb(),
+    mkdir: async () => (await import('./commands/mkdir.ts')).mkdirVerb(),
+    cp: async () => (await import('./commands/cp.ts')).cpVerb(),
+    mv: async () => (await import('./commands/mv.ts')).mvVerb(),
+    rm: async () => (await import('./commands/rm.ts')).rmVerb(),
+  },
+  'Layout changes and pins:': {
+    truncate: async () => (await import('./commands/truncate.ts')).truncateVerb(),
+    punch: async () => (await import('./commands/punch.ts')).punchVerb(),
+    pins: async () => (await import('./commands/pins.ts')).pinsVerb(),
+    'flush-dma': async () => (await import('./commands/flush-dma.ts')).flushDmaVerb(),
+    'lost+found': async () => (await import('./commands/lost-and-found.ts')).lostAndFoundVerb(),
+  },
+  'Other:': {
+    doctor: async () => (await import('./commands/doctor.ts')).doctorVerb(),
+    demo: async () => (await import('./commands/demo.ts')).demoCommand(),
+  },
 }
 
 const AFTER = `
@@ -59,7 +69,8 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   // A reader that went away is told to whoever writes, by the write.
   process.stdout.on('error', () => {})
   try {
-    await makeProgram().parseAsync(args, { from: 'user' })
+    const program = await makeProgram(args[0])
+    await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? ExitCode.done : ExitCode.usage
@@ -71,7 +82,8 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   }
 }
 
-function makeProgram(): Command {
+/** With the verb `first` when it is one, else with all. */
+async function makeProgram(first: string | undefined): Promise<Command> {
   const program = new Command('holdfast')
     .description('Files whose blocks programs hold directly, and no truncate can take away while I/O runs.')
     .usage('VERB POOL …')
@@ -86,8 +98,11 @@ function makeProgram(): Command {
       getErrHelpWidth: () => helpWidth(process.stderr),
     })
     .configureHelp({ styleTitle: (title) => coloured('bold', title), subcommandTerm: (command) => command.name() })
+  const isVerb = Object.values(GROUPS).some((verbs) => first !== undefined && Object.hasOwn(verbs, first))
   for (const [group, verbs] of Object.entries(GROUPS)) {
-    for (const make of verbs) program.addCommand(make().helpGroup(group))
+    for (const [name, load] of Object.entries(verbs)) {
+      if (!isVerb || name === first) program.addCommand((await load()).helpGroup(group))
+    }
   }
   adopt(program)
   return program

@@ -3,8 +3,7 @@
  * `{"error":{"code","message","syscall","path","dest","holders"}}`. Our own mistakes come with their stack.
  */
 import { codeOf } from '../errors.ts'
-import type { HoldfastError } from '../index.ts'
-import { describeHolders } from '../layout/holders.ts'
+import type { HoldfastError, Holder } from '../index.ts'
 import { holdersTable } from './holders.ts'
 import { toJson, write } from './output.ts'
 
@@ -18,9 +17,8 @@ export const isUsageError = (error: unknown): boolean =>
   error instanceof UsageError || /^ERR_(?:OUT_OF_RANGE|INVALID_ARG)/.test(codeOf(error) ?? '')
 
 export async function reportError(verb: string, error: unknown, isJson: boolean): Promise<void> {
-  await write(process.stderr, isJson ? `${toJson({ error: describe(error) })}\n` : textOf(verb, error)).catch(
-    ignoreBrokenPipe,
-  )
+  const text = isJson ? `${toJson({ error: describe(error) })}\n` : await textOf(verb, error)
+  await write(process.stderr, text).catch(ignoreBrokenPipe)
 }
 
 function describe(error: unknown): object {
@@ -28,17 +26,24 @@ function describe(error: unknown): object {
   return { code: code ?? 'ERR_INTERNAL', message: message ?? String(error), syscall, path, dest, holders }
 }
 
-function textOf(verb: string, error: unknown): string {
+async function textOf(verb: string, error: unknown): Promise<string> {
   const name = verb === '' ? 'holdfast' : `holdfast: ${verb}`
   if (!(error instanceof Error) || codeOf(error) === undefined || codeOf(error) === 'ERR_ASSERTION') {
     return `${name}: a mistake in Holdfast itself; please report it with this text\n${stackOf(error)}\n`
   }
   const { holders = [] } = error as Partial<HoldfastError>
-  // The table below says it better; and a path or command may hold anything.
-  const message = error.message.replace(` (${describeHolders(holders)})`, '').replaceAll(/\p{Cc}/gu, '?')
+  // A path or command may hold anything.
+  const message = (await withoutHolders(error.message, holders)).replaceAll(/\p{Cc}/gu, '?')
   const hint = isUsageError(error) ? `Try 'holdfast ${verb}${verb === '' ? '' : ' '}-h'.\n` : ''
   const held = holders.length === 0 ? '' : `held by:\n${holdersTable(holders, process.stderr)}`
   return `${name}: ${message}\n${hint}${held}`
+}
+
+/** The table below the message says it better. */
+async function withoutHolders(message: string, holders: readonly Holder[]): Promise<string> {
+  if (holders.length === 0) return message
+  const { describeHolders } = await import('../layout/holders.ts')
+  return message.replace(` (${describeHolders(holders)})`, '')
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))

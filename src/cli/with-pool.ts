@@ -1,11 +1,12 @@
 /** Opening a pool for one run of a verb, and closing it whatever happens. */
 import type { HoldfastError, Pool } from '../index.ts'
-import { openPool } from '../index.ts'
 import type { InodeNumber } from '../units.ts'
 import type { Run } from './verb.ts'
 
 /** Runs `body` on the pool in directory `path`. The pool is closed properly, also after an error or an interruption. */
 export async function withPool<T>(run: Run, path: string, body: (pool: Pool) => Promise<T>): Promise<T> {
+  // Here and not above: help and usage errors need none of it, and it is most of what there is to load.
+  const { openPool } = await import('../index.ts')
   const pool = await unlessAborted(openPool(path), run.signal)
   try {
     return await body(pool)

@@ -1,8 +1,6 @@
 /** `holdfast demo`: nothing happens to I/O whose file is taken away; and what happens without Holdfast. */
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { runDemo } from '../demo/demo.ts'
-import { reportText } from '../demo/report.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { parseSize } from '../sizes.ts'
 import type { Outcome, Run } from '../verb.ts'
@@ -43,6 +41,8 @@ const sizeOption = (): Option =>
   new Option('--size <SIZE>', 'of the file that is downloaded').argParser(parseSize).default(DEFAULT_BYTES, '64M')
 
 async function demo({ signal }: Run, { size, keep = false }: Flags): Promise<Outcome> {
+  const { runDemo } = await import('../demo/demo.ts')
+  const { reportText } = await import('../demo/report.ts')
   const report = await runDemo({ sizeBytes: size, isKept: keep, say, signal }).finally(() => say(''))
   const where = keep ? `The pool is ${report.directory}/pool.\n` : ''
   return {

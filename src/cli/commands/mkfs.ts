@@ -2,7 +2,6 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { BusyPolicy, DaxMode } from '../../index.ts'
-import { createPool } from '../../index.ts'
 import { parseDuration } from '../durations.ts'
 import { busyOption } from '../options.ts'
 import { formatSize, parseSize } from '../sizes.ts'
@@ -36,6 +35,7 @@ export function mkfsVerb(): Command {
       ),
     )
   return does(command, async (_run, path: string, { size, busy, dax, leaseBreakTime }: Flags) => {
+    const { createPool } = await import('../../index.ts')
     await using pool = await createPool(path, {
       sizeBytes: size,
       ...(busy === undefined ? {} : { busy }),

@@ -105,6 +105,22 @@ export function spaceConformance(name: string, make: MakeMetadata): void {
       assert.equal((await metadata.space()).blockCount, 20)
     })
 
+    test('promise 7: the reserve grows with the pool, for everybody at once', async (t) => {
+      const subject = await made(t, make, 512, 4)
+      const other = await subject.openAgain()
+      await subject.metadata.grow(2048 as BlockCount)
+      const { reserve, blockCount } = await other.space()
+      assert.deepEqual([reserve, blockCount, subject.metadata.properties.reserveBlocks], [16, 2048, 16])
+      const file = await create(other, 'a')
+      await assert.rejects(other.allocate({ ino: file.ino, range: range(0, 2033) }, unexpected), { code: 'ENOSPC' })
+      await other.allocate({ ino: file.ino, range: range(0, 2032) }, nothing)
+      await subject.metadata.grow(2176 as BlockCount)
+      assert.equal((await other.space()).reserve, 17)
+      const large = await made(t, make, 512, 100)
+      await large.metadata.grow(1024 as BlockCount)
+      assert.equal((await large.metadata.space()).reserve, 100)
+    })
+
     test('a pool of 1 TiB is made and used at once', async (t) => {
       const { metadata } = await made(t, make, 2 ** 28)
       const file = await create(metadata, 'a')

@@ -3,6 +3,7 @@
  * store and it registers its tests.
  */
 import { linksConformance } from './conformance-links.ts'
+import { marksConformance } from './conformance-marks.ts'
 import { movesConformance } from './conformance-moves.ts'
 import { renameConformance } from './conformance-rename.ts'
 import { xattrsConformance } from './conformance-xattrs.ts'
@@ -22,5 +23,6 @@ export function metadataConformance(name: string, make: MakeMetadata): void {
   removalConformance(name, make)
   movesConformance(name, make)
   spaceConformance(name, make)
+  marksConformance(name, make)
   modelConformance(name, make)
 }

@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 import { ROOT_INODE } from '../../src/metadata/metadata.ts'
-import type { Inode, LastNameDecision, LayoutDecision, Metadata, PoolProperties } from '../../src/metadata/metadata.ts'
+import type {
+  ChangeMarks,
+  Inode,
+  LastNameDecision,
+  LayoutDecision,
+  Metadata,
+  PoolProperties,
+} from '../../src/metadata/metadata.ts'
 import { FORMAT_VERSION } from '../../src/metadata/schema.ts'
 import { createSqliteMetadata, openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
 import type { SqliteMetadataOptions } from '../../src/metadata/sqlite-metadata.ts'
@@ -19,7 +26,8 @@ export interface MetadataUnderTest {
   dispose(): Promise<void>
 }
 
-export type MakeMetadata = (properties: PoolProperties) => Promise<MetadataUnderTest>
+/** `marks` are those of the store's first opener. */
+export type MakeMetadata = (properties: PoolProperties, marks?: ChangeMarks) => Promise<MetadataUnderTest>
 
 export const NOW = 1_700_000_000_123_456_789n
 export const LATER = NOW + 1n
@@ -35,8 +43,14 @@ export const properties = (blockCount: number, reserveBlocks = 0): PoolPropertie
 })
 
 /** Makes a store for one test. Whatever the test did, the invariants hold at its end. */
-export async function made(t: TestContext, make: MakeMetadata, blockCount = 64, reserveBlocks = 0) {
-  const subject = await make(properties(blockCount, reserveBlocks))
+export async function made(
+  t: TestContext,
+  make: MakeMetadata,
+  blockCount = 64,
+  reserveBlocks = 0,
+  marks?: ChangeMarks,
+) {
+  const subject = await make(properties(blockCount, reserveBlocks), marks)
   t.after(async () => {
     const found = await subject.metadata.check()
     await subject.dispose()
@@ -48,19 +62,19 @@ export async function made(t: TestContext, make: MakeMetadata, blockCount = 64, 
 /** SQLite stores below `directory`. */
 export const sqliteIn =
   (directory: string, options: SqliteMetadataOptions = {}): MakeMetadata =>
-  async (wanted) => {
+  async (wanted, marks) => {
     const own = mkdtempSync(join(directory, 'holdfast-test-'))
     const path = join(own, 'meta.db')
     const opened: Metadata[] = []
-    const open = async () => {
-      const metadata = await openSqliteMetadata(path, options)
+    const open = async (more: SqliteMetadataOptions = {}) => {
+      const metadata = await openSqliteMetadata(path, { ...options, ...more })
       opened.push(metadata)
       return metadata
     }
     await createSqliteMetadata(path, wanted)
     return {
-      metadata: await open(),
-      openAgain: open,
+      metadata: await open({ marks }),
+      openAgain: () => open(),
       dispose: async () => {
         for (const metadata of opened) await metadata.close()
         rmSync(own, { recursive: true })

@@ -4,20 +4,12 @@
  * blocks are pinned.
  */
 import { codeOf, invalidValue, named, outOfRange, systemError } from '../errors.ts'
+import type { TakeName } from '../layout/break-last-name.ts'
 import { breakLastName } from '../layout/break-last-name.ts'
 import { reclaimLostFile } from '../layout/lost-and-found.ts'
 import type { Limits } from '../layout/waiting.ts'
 import { patienceOf } from '../layout/waiting.ts'
-import type {
-  CreateRequest,
-  DecideLastName,
-  DirectoryEntry,
-  Inode,
-  InodeKind,
-  NameLoss,
-  Patience,
-  RenameMode,
-} from '../metadata/metadata.ts'
+import type { BusyPolicy, CreateRequest, DirectoryEntry, Inode, InodeKind, RenameMode } from '../metadata/metadata.ts'
 import { LOST_AND_FOUND_INODE, SYMLINK_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import type { BusyOptions, FileSystem } from './file-system.ts'
@@ -26,7 +18,7 @@ import { nowNs } from './growth.ts'
 import { permissions } from './attributes.ts'
 import type { OpenInode } from './open-inode.ts'
 import { removeIfOrphan } from './open-inodes.ts'
-import type { Place } from './paths.ts'
+import type { NamePlace } from './paths.ts'
 import { inodeAt, nameAt, placeOf } from './paths.ts'
 
 /** What opening asks of a name. */
@@ -49,13 +41,20 @@ export async function openAt(
   limits: Limits,
 ): Promise<{ open: OpenInode; isNew: boolean }> {
   const mode = request.creates ? newPermissions(fs, request.mode, 0o666) : 0
+  const make = async ({ parent, name }: NamePlace): Promise<OpenInode> => {
+    if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
+    return fs.openInodes.openNew(fs, (claim) =>
+      create(fs, { parent, name }, { kind: 'file', mode }, 'open', path, limits, claim),
+    )
+  }
+  // O_CREAT with O_EXCL asks for nothing but the name, and follows no symlink.
+  if (request.creates && request.isExclusive) {
+    return { open: await make(await nameAt(fs, path, 'open')), isNew: true }
+  }
   for (;;) {
-    // O_CREAT with O_EXCL does not follow a symlink.
-    const follows = !(request.creates && request.isExclusive)
-    const place = await (request.creates ? nameAt : placeOf)(fs, path, 'open', follows)
+    const place = await placeOf(fs, path, 'open', true)
     const { dentry } = place
     if (dentry !== undefined) {
-      if (request.creates && request.isExclusive) throw alreadyThere('open', path)
       mustBeFile(dentry.kind, path)
       if (request.mayWrite && isLost(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
@@ -63,14 +62,11 @@ export async function openAt(
       return { open: await fs.openInodes.open(fs, dentry.ino, path), isNew: false }
     }
     if (!request.creates) throw notThere('open', path)
-    if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
     try {
-      const make = (claim: (ino: InodeNumber) => void): Promise<Inode> =>
-        create(fs, place, { kind: 'file', mode }, 'open', path, limits, claim)
-      return { open: await fs.openInodes.openNew(fs, make), isNew: true }
+      return { open: await make(place), isNew: true }
     } catch (error) {
       // Somebody was quicker: then it is there.
-      if (codeOf(error) !== 'EEXIST' || request.isExclusive) throw error
+      if (codeOf(error) !== 'EEXIST') throw error
     }
   }
 }
@@ -107,9 +103,7 @@ export async function makeDirectory(
   const mode = newPermissions(fs, options.mode, 0o777)
   const limits = limitsOf(fs)
   if (options.recursive !== true) {
-    const place = await nameAt(fs, path, 'mkdir')
-    if (place.dentry !== undefined) throw alreadyThere('mkdir', path)
-    await create(fs, place, { kind: 'directory', mode }, 'mkdir', path, limits)
+    await create(fs, await nameAt(fs, path, 'mkdir'), { kind: 'directory', mode }, 'mkdir', path, limits)
     return
   }
   const names = path.split('/').filter((name) => name !== '')
@@ -152,7 +146,6 @@ export async function makeNode(
 
 async function makeNew(fs: FileSystem, path: string, what: What, syscall: string): Promise<void> {
   const place = await nameAt(fs, path, syscall)
-  if (place.dentry !== undefined) throw alreadyThere(syscall, path)
   if (path.endsWith('/')) throw notThere(syscall, path)
   await create(fs, place, what, syscall, path, limitsOf(fs))
 }
@@ -176,10 +169,8 @@ async function create(
 /** Gives an inode one more name; an unnamed file its first. EEXIST, EPERM (a directory, lost+found), ENOENT. */
 export async function linkInode(fs: FileSystem, ino: InodeNumber, from: string, to: string): Promise<void> {
   const place = await nameAt(fs, to, 'link')
-  if (place.dentry !== undefined)
-    throw systemError('EEXIST', 'the name is taken', { syscall: 'link', path: from, dest: to })
   if (to.endsWith('/')) throw systemError('ENOENT', 'no such directory', { syscall: 'link', path: from, dest: to })
-  const request = { ino, parent: place.parent, name: place.name, nowNs: nowNs(fs) }
+  const request = { ino, ...place, nowNs: nowNs(fs) }
   await named('link', from, () => fs.metadata.link(request, patienceOf(fs.table, limitsOf(fs))), to)
 }
 
@@ -202,22 +193,22 @@ export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<D
 /** Takes a name away that is no directory's; in lost+found the file itself. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders. */
 export async function removeName(fs: FileSystem, path: string, options: BusyOptions): Promise<void> {
   const limits = limitsOf(fs, options)
-  for (;;) {
-    const place = await nameAt(fs, path, 'unlink')
-    const { dentry, parent, name } = place
-    if (dentry === undefined) throw notThere('unlink', path)
-    if (dentry.kind === 'directory')
-      throw systemError('EISDIR', 'this is a directory; use rmdir', { syscall: 'unlink', path })
-    if (isLost(place)) {
-      await reclaimLostFile(fs, { ino: dentry.ino, name }, 'unlink')
-      return fs.freed()
-    }
-    const request = { parent, name, nowNs: nowNs(fs) }
-    const unlink = (decide: DecideLastName, patience: Patience): Promise<NameLoss> =>
-      named('unlink', path, () => fs.metadata.unlink(request, decide, patience))
-    if (await takeNameOf(fs, dentry.ino, options, limits, 'unlink', path, unlink)) return
+  const place = await nameAt(fs, path, 'unlink')
+  if (isLost(place)) {
+    const file = await fs.known.lookUp(place.parent, place.name)
+    if (file === null) throw notThere('unlink', path)
+    await reclaimLostFile(fs, { ino: file.ino, name: place.name }, 'unlink')
+    return fs.freed()
   }
+  if (path.endsWith('/')) await mustBeDirectory(fs, path, 'unlink')
+  const request = { ...place, nowNs: nowNs(fs) }
+  await takeName(fs, options, limits, 'unlink', path, (decide, patience) =>
+    named('unlink', path, () => fs.metadata.unlink(request, decide, patience)),
+  )
 }
+
+/** ENOENT or ENOTDIR for a path that ends with / and is no directory. */
+const mustBeDirectory = (fs: FileSystem, path: string, syscall: string): Promise<unknown> => inodeAt(fs, path, syscall)
 
 /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
 export async function removeDirectory(fs: FileSystem, path: string): Promise<void> {
@@ -233,60 +224,39 @@ export async function renameName(
   to: string,
   options: BusyOptions & { mode: RenameMode },
 ): Promise<void> {
-  const { metadata } = fs
-  const { mode } = options
   const limits = limitsOf(fs, options)
-  const detail = { syscall: 'rename', path: from, dest: to }
   const source = await nameAt(fs, from, 'rename')
-  if (source.dentry === undefined) throw systemError('ENOENT', 'no such file or directory', detail)
-  for (;;) {
-    const target = await nameAt(fs, to, 'rename')
-    if (source.dentry.kind !== 'directory' && to.endsWith('/') && target.dentry === undefined)
-      throw systemError('ENOTDIR', 'only a directory can be renamed to a name that ends with /', detail)
-    const request = {
-      fromParent: source.parent,
-      fromName: source.name,
-      toParent: target.parent,
-      toName: target.name,
-      mode,
-      nowNs: nowNs(fs),
-    }
-    const rename = (decide: DecideLastName, patience: Patience): Promise<NameLoss> =>
-      named('rename', from, () => metadata.rename(request, decide, patience), to)
-    const victim = target.dentry
-    const isReplacing = mode === 'replace' && victim?.kind === 'file' && victim.ino !== source.dentry.ino
-    if (isReplacing) {
-      if (await takeNameOf(fs, victim.ino, options, limits, 'rename', to, rename)) return
-    } else {
-      // Nobody's last name is to go: should a file have come there since, look again.
-      const loss = await rename(() => ({ commit: false }), patienceOf(fs.table, limits))
-      if (loss.committed) return
-    }
+  const target = await nameAt(fs, to, 'rename')
+  if (from.endsWith('/') || to.endsWith('/')) await mustBeDirectory(fs, from, 'rename')
+  const request = {
+    fromParent: source.parent,
+    fromName: source.name,
+    toParent: target.parent,
+    toName: target.name,
+    mode: options.mode,
+    nowNs: nowNs(fs),
   }
+  await takeName(fs, options, limits, 'rename', to, (decide, patience) =>
+    named('rename', from, () => fs.metadata.rename(request, decide, patience), to),
+  )
 }
 
-/**
- * Takes a name of a file away, by `commit`, when the policy lets its blocks go. False: by then the name was another
- * file's; look again.
- */
-async function takeNameOf(
+/** Takes a name away, by `take`, when the policy lets the blocks go of the file whose last it is. */
+async function takeName(
   fs: FileSystem,
-  ino: InodeNumber,
   options: BusyOptions,
   limits: Limits,
   syscall: string,
   path: string,
-  commit: (decide: DecideLastName, patience: Patience) => Promise<NameLoss>,
-): Promise<boolean> {
-  const busy = busyPolicyOf(fs, await fs.known.lookUpInode(ino), options)
-  const loss = await breakLastName(fs, { ino, busy, limits, syscall, path }, commit)
-  if (loss === 'other') return false
+  take: TakeName,
+): Promise<void> {
+  const policyOf = (inode: Inode): BusyPolicy => busyPolicyOf(fs, inode, options)
+  const loss = await breakLastName(fs, { policyOf, limits, syscall, path }, take)
   if (loss.isGone) fs.freed()
-  else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, ino)
-  return true
+  else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, loss.inode.ino)
 }
 
-const isLost = ({ parent }: Place): boolean => parent === LOST_AND_FOUND_INODE
+const isLost = ({ parent }: NamePlace): boolean => parent === LOST_AND_FOUND_INODE
 
 const alreadyThere = (syscall: string, path: string): Error =>
   systemError('EEXIST', 'there is a file or directory already', { syscall, path })

@@ -45,11 +45,21 @@ const ROOT: Dentry = { ino: ROOT_INODE, kind: 'directory' }
  * ELOOP. '..' goes up, from the root to the root. A last symlink that is followed to nothing leads to where it would be.
  */
 export async function placeOf(fs: FileSystem, path: string, syscall: string, follows: boolean): Promise<Place> {
-  const names = namesOf(path, syscall)
+  return walk(fs, path, namesOf(path, syscall), isDirectoryPath(path), syscall, follows)
+}
+
+async function walk(
+  fs: FileSystem,
+  path: string,
+  names: string[],
+  isDirectory: boolean,
+  syscall: string,
+  follows: boolean,
+): Promise<Place> {
   // What is known waits for nothing: timers and sockets get their turn here.
   const turn = fs.turnIfDue()
   if (turn !== undefined) await turn
-  let mustBeDirectory = isDirectoryPath(path)
+  let mustBeDirectory = isDirectory
   const trail: InodeNumber[] = [ROOT_INODE]
   let place: Place = { parent: ROOT_INODE, name: '', dentry: ROOT }
   for (let i = 0, symlinks = 0; i < names.length; i++) {
@@ -85,7 +95,7 @@ export async function placeOf(fs: FileSystem, path: string, syscall: string, fol
     trail.push(dentry.ino)
   }
   if (mustBeDirectory && place.dentry !== undefined && place.dentry.kind !== 'directory') {
-    throw systemError('ENOTDIR', 'the path ends with / but is not a directory', { syscall, path })
+    throw systemError('ENOTDIR', 'what must be a directory is none', { syscall, path })
   }
   return place
 }
@@ -120,17 +130,26 @@ export function knownInodeAt(fs: FileSystem, path: string): Inode | undefined {
   return path === '' ? undefined : fs.known.inode(ino)
 }
 
+/** A name in a directory, there or not. */
+export interface NamePlace {
+  readonly parent: InodeNumber
+  readonly name: string
+}
+
 /**
- * The place a name is to be made in or taken from: the last name must be one, and is not followed. EINVAL for '.' and
- * '..', EBUSY for the root.
+ * The place a name is to be made in or taken from: the last name must be one, and is not looked up. EINVAL for '.' and
+ * '..', EBUSY for the root, ENOENT, ENOTDIR, ELOOP for what is on the way.
  */
-export async function nameAt(fs: FileSystem, path: string, syscall: string, follows = false): Promise<Place> {
+export async function nameAt(fs: FileSystem, path: string, syscall: string): Promise<NamePlace> {
   const last = typeof path === 'string' ? path.replace(/\/+$/, '').split('/').at(-1) : ''
   if (last === '.' || last === '..')
     throw systemError('EINVAL', `the last name must not be '${last}'`, { syscall, path })
-  const place = await placeOf(fs, path, syscall, follows)
-  if (place.name === '') throw systemError('EBUSY', 'this is the root of the pool', { syscall, path })
-  return place
+  const names = namesOf(path, syscall)
+  const name = names.pop()
+  if (name === undefined) throw systemError('EBUSY', 'this is the root of the pool', { syscall, path })
+  const { dentry } = await walk(fs, path, names, true, syscall, true)
+  if (dentry === undefined) throw systemError('ENOENT', 'no such file or directory', { syscall, path })
+  return { parent: dentry.ino, name }
 }
 
 /** The path without symlinks, '.' and '..'. ENOENT, ENOTDIR, ELOOP. */

@@ -27,7 +27,7 @@ import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '.
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, committed, firstStateOf, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
+import { busyError, firstStateOf, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { bucketOf } from './format.ts'
@@ -67,7 +67,14 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
       const targets = deviceBytesOf(layout.extents, cut.start, shift === 0 ? end : MAX_FILE_SIZE)
       const settleBy = await untilPolicyAllows(door, request, broken, targets, generation)
       if (settleBy === 'moved') continue
-      const attempt = await committed(table, bucket, () => attemptCut(door, request, cut, layout, settleBy))
+      let attempt: LayoutChangeResult | 'again'
+      try {
+        attempt = await attemptCut(door, request, cut, layout, settleBy)
+      } catch (error) {
+        // The store may have committed before it failed. Advanced for nothing, a generation costs a look at the layout.
+        table.advanceGeneration(bucket)
+        throw error
+      }
       if (attempt === 'again') continue
       if (attempt.committed) table.advanceGeneration(bucket)
       return attempt

@@ -137,16 +137,6 @@ const ignoreTimeIsUp = (error: unknown): undefined => {
   return undefined
 }
 
-/** Runs what commits. The store may have committed before it failed; advanced for nothing, a generation costs a look at the layout. */
-export async function committed<T>(table: PinTable, bucket: number, commit: () => Promise<T>): Promise<T> {
-  try {
-    return await commit()
-  } catch (error) {
-    table.advanceGeneration(bucket)
-    throw error
-  }
-}
-
 /** EBUSY or ETIMEDOUT with the holders in it. */
 export function busyError(
   door: Door,

@@ -11,6 +11,7 @@ import { namesConformance } from './conformance-names.ts'
 import { layoutConformance } from './conformance-layout.ts'
 import { removalConformance } from './conformance-removal.ts'
 import { spaceConformance } from './conformance-space.ts'
+import { namesModelConformance } from './model-names.ts'
 import { modelConformance } from './model.ts'
 import type { MakeMetadata } from './subject.ts'
 
@@ -24,5 +25,6 @@ export function metadataConformance(name: string, make: MakeMetadata): void {
   movesConformance(name, make)
   spaceConformance(name, make)
   marksConformance(name, make)
+  namesModelConformance(name, make)
   modelConformance(name, make)
 }

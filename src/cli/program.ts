@@ -28,6 +28,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     set: async () => (await import('./commands/set.ts')).setVerb(),
     mkdir: async () => (await import('./commands/mkdir.ts')).mkdirVerb(),
     cp: async () => (await import('./commands/cp.ts')).cpVerb(),
+    ln: async () => (await import('./commands/ln.ts')).lnVerb(),
     mv: async () => (await import('./commands/mv.ts')).mvVerb(),
     rm: async () => (await import('./commands/rm.ts')).rmVerb(),
   },

@@ -9,8 +9,9 @@ import { withPool } from '../with-pool.ts'
 export function dfVerb(): Command {
   const command = poolVerb('df', 'Say how full a pool is, and what is held.', {
     more:
-      'busy: freed by its file, not usable yet; lost+found: taken from files while pinned, of which held: still pinned; ' +
-      'available: free, or free when it is wanted.',
+      'used + free + busy + lost+found = size. busy: freed by its file, not usable yet; lost+found: taken from files while ' +
+      'pinned. The reserve is a part of free that only freeing may use. available: what new files can have, lost+found ' +
+      'that nobody holds and busy space included.',
     examples: ['df /data/pool', 'df /data/pool --json'],
   })
   return does(command, (run, poolPath: string) =>
@@ -27,12 +28,11 @@ function factsOf(stats: PoolStats): [string, string][] {
   return [
     ['size', size(stats.sizeBytes)],
     ['used', `${size(stats.usedBytes)}  ${percent}% in ${count(stats.files, 'file')}`],
-    ['free', size(stats.freeBytes)],
-    ['available', size(stats.availableBytes)],
+    ['free', `${size(stats.freeBytes)}  ${formatSize(stats.reserveBytes)} of it in reserve`],
     ['busy', size(stats.busyBytes)],
     ['lost+found', `${size(stats.sequesteredBytes)}  ${formatSize(stats.sequesteredHeldBytes)} of it held`],
+    ['available', size(stats.availableBytes)],
     ['pinned', `${size(stats.pinnedBytes)}  in ${count(stats.pins, 'pin')}`],
-    ['reserve', size(stats.reserveBytes)],
     ['open in', `${String(stats.participants).padStart(5)}  processes and threads, this one included`],
   ]
 }

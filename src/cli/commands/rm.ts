@@ -19,7 +19,8 @@ export function rmVerb(): Command {
   const command = poolVerb('rm', 'Remove files.', {
     more:
       'With the policy sequester (the default of a new pool) pinned blocks go to lost+found and the name goes at once; ' +
-      'with wait the name goes when they are idle; with fail a pinned file stays.',
+      'with wait the name goes when they are idle; with fail a pinned file stays. Of a file with several names only the ' +
+      'last one matters. A symlink goes itself, never what it points to.',
     examples: [
       'rm /data/pool /old.bin',
       'rm -r /data/pool /backups/2025',
@@ -43,7 +44,7 @@ export function rmVerb(): Command {
 async function remove(run: Run, pool: Pool, path: string, { recursive, force, ...busy }: Flags): Promise<number> {
   const options = busyOptions(run, busy)
   try {
-    const found = await pool.stat(path)
+    const found = await pool.lstat(path)
     if (!found.isDirectory()) return await removeFile(run, pool, path, options)
     if (recursive !== true) {
       throw systemError('EISDIR', 'this is a directory; remove it with -r', { syscall: 'unlink', path })

@@ -1,4 +1,4 @@
-/** `holdfast set`: policies of one file. */
+/** `holdfast set`: policies of one file, or of what is made in a directory. */
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { BusyPolicy, DaxMode } from '../../index.ts'
@@ -14,11 +14,17 @@ interface Flags {
 }
 
 export function setVerb(): Command {
-  const command = poolVerb('set', "Set a file's own policies.", {
-    more: "They are stored with the file and override the pool's; a command's own --busy overrides both.",
-    examples: ['set /data/pool /live.bin --busy wait', 'set /data/pool /live.bin --no-busy --dax never'],
+  const command = poolVerb('set', 'Set the policies of a file or directory.', {
+    more:
+      "They are stored with the file and override the pool's; a command's own --busy overrides both. Those of a directory " +
+      'are inherited by files and directories that are made in it from then on; what is there keeps its own.',
+    examples: [
+      'set /data/pool /live.bin --busy wait',
+      'set /data/pool /live.bin --no-busy --dax never',
+      'set /data/pool /rings --busy fail',
+    ],
   })
-    .argument('<PATH>', 'file of the pool')
+    .argument('<PATH>', 'file or directory of the pool')
     .addOption(busyOption(''))
     .option('--no-busy', "the pool's policy again")
     .addOption(new Option('--dax <MODE>', 'always: pins are the blocks; never: copies').choices(['always', 'never']))

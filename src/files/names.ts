@@ -19,7 +19,7 @@ import { permissions } from './attributes.ts'
 import type { OpenInode } from './open-inode.ts'
 import { removeIfOrphan } from './open-inodes.ts'
 import type { NamePlace } from './paths.ts'
-import { inodeAt, nameAt, placeOf } from './paths.ts'
+import { inodeAt, knownPlaceAt, nameAt, placeOf } from './paths.ts'
 
 /** What opening asks of a name. */
 export interface FileRequest {
@@ -51,8 +51,10 @@ export async function openAt(
   if (request.creates && request.isExclusive) {
     return { open: await make(await nameAt(fs, path, 'open')), isNew: true }
   }
+  const turn = fs.turnIfDue()
+  if (turn !== undefined) await turn
   for (;;) {
-    const place = await placeOf(fs, path, 'open', true)
+    const place = knownPlaceAt(fs, path) ?? (await placeOf(fs, path, 'open', true))
     const { dentry } = place
     if (dentry !== undefined) {
       mustBeFile(dentry.kind, path)

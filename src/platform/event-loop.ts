@@ -21,8 +21,13 @@ export function turnBeganMs(): number {
   return beganMs
 }
 
-/** A promise of the next turn when this one has lasted long; undefined when there is nothing to wait for. Price: 70 ns. */
+/** The clock is looked at each so many times: looking costs as much as an operation that finds everything known. */
+const ASKED_PER_LOOK = 8
+let asked = 0
+
+/** A promise of the next turn when this one has lasted long; undefined when there is nothing to wait for. Price: 10 ns. */
 export function turnIfDue(): Promise<void> | undefined {
+  if (++asked % ASKED_PER_LOOK !== 0) return undefined
   const lastedMs = Date.now() - turnBeganMs()
   return lastedMs < LONGEST_MS ? undefined : new Promise((resolve) => setImmediate(resolve))
 }

@@ -24,11 +24,12 @@ import {
   removeName,
   renameName,
 } from '../files/names.ts'
-import { inodeAt, knownInodeAt, pathAt, placeOf } from '../files/paths.ts'
+import type { OpenInode } from '../files/open-inode.ts'
+import { inodeAt, knownPlaceAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
 import type { RangeOptions } from './file.ts'
 import { File } from './file.ts'
-import type { OpenFile } from './open-file.ts'
+import type { FileOwner, OpenFile } from './open-file.ts'
 import type { OpenMode } from './open-flags.ts'
 import { parseFlags } from './open-flags.ts'
 import type { OwnPins } from './own-pins.ts'
@@ -53,6 +54,7 @@ export abstract class PoolTree {
   abstract readonly fileSystem: FileSystem
   protected abstract readonly ownPins: OwnPins
   protected readonly files = new Set<OpenFile>()
+  #owner: FileOwner | undefined
   #bounceKey = 0
 
   protected abstract get isOpen(): boolean
@@ -67,9 +69,10 @@ export abstract class PoolTree {
     const mode = parseFlags(flags)
     const fs = this.fileSystem
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
-    const file = await this.#handle(open, mode, path)
+    const file = this.#handle(open, mode, path)
+    if (!mode.truncates || !mode.mayWrite || isNew || open.size === 0) return file
     try {
-      if (mode.truncates && mode.mayWrite && !isNew && open.size > 0) await file.truncate(0, options)
+      await file.truncate(0, options)
     } catch (error) {
       await file.close()
       throw error
@@ -84,20 +87,16 @@ export abstract class PoolTree {
     return this.#handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
   }
 
-  async #handle(open: ConstructorParameters<typeof File>[1], mode: OpenMode, path: string): Promise<File> {
-    const fs = this.fileSystem
-    if (!this.isOpen) {
-      // A close of the pool that came meanwhile has closed the files there were: this one must not outlive it.
-      await fs.openInodes.close(fs, open)
-      this.mustBeOpen('open')
-    }
-    const owner = {
-      fs,
+  /** A close of the pool that came meanwhile has closed the files there were: this one must not outlive it. */
+  #handle(open: OpenInode, mode: OpenMode, path: string): File {
+    this.mustBeOpen('open')
+    this.#owner ??= {
+      fs: this.fileSystem,
       pins: this.ownPins,
       nextBounceKey: () => --this.#bounceKey,
-      forget: (file: OpenFile) => void this.files.delete(file),
+      forget: (file) => void this.files.delete(file),
     }
-    const file = new File(owner, open, mode, path)
+    const file = new File(this.#owner, open, mode, path)
     this.files.add(file)
     return file
   }
@@ -169,7 +168,10 @@ export abstract class PoolTree {
   /** ENOENT, ENOTDIR, ELOOP. Price: 0.4 µs while the names on the way are known and unchanged, else 10 µs a name. */
   stat(path: string): Promise<Stat> {
     const fs = this.fileSystem
-    const known = this.isOpen && fs.turnIfDue() === undefined ? knownInodeAt(fs, path) : undefined
+    const turn = fs.turnIfDue()
+    if (turn !== undefined) return turn.then(() => this.#stat(path, 'stat'))
+    const place = this.isOpen ? knownPlaceAt(fs, path) : undefined
+    const known = place === undefined ? undefined : fs.known.inode(place.dentry.ino)
     if (known === undefined || fs.openInodes.get(known.ino)?.hasNewContent === true) return this.#stat(path, 'stat')
     return Promise.resolve(new Stat(known))
   }
@@ -197,6 +199,9 @@ export abstract class PoolTree {
   /** Whether there is something at the path. */
   async exists(path: string): Promise<boolean> {
     this.mustBeOpen('access')
+    const turn = this.fileSystem.turnIfDue()
+    if (turn !== undefined) await turn
+    if (knownPlaceAt(this.fileSystem, path) !== undefined) return true
     return placeOf(this.fileSystem, path, 'access', true).then(
       (place) => place.dentry !== undefined,
       (error: unknown) => {

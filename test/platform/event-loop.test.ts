@@ -24,8 +24,10 @@ test('a turn is promised when this one has lasted for 10 ms, and only then', asy
   await nextTurn()
   turnBeganMs()
   spin(10)
-  const due = turnIfDue()
-  assert.ok(due !== undefined)
-  await due
-  assert.equal(turnIfDue(), undefined, 'a turn has just begun')
+  // It looks at the clock every few times.
+  const asked = (): Promise<void>[] => Array.from({ length: 16 }, turnIfDue).filter((turn) => turn !== undefined)
+  const due = asked()
+  assert.ok(due.length > 0)
+  await due[0]
+  assert.deepEqual(asked(), [], 'a turn has just begun')
 })

@@ -57,7 +57,6 @@ export class Renames {
       this.#touch(request, moved, undefined)
       return nothingLost
     }
-    this.#marks.begin(old.ino)
     if (mode === 'exchange') {
       this.#names.retarget(fromParent, fromName, old)
       this.#names.retarget(toParent, toName, moved)

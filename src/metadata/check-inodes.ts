@@ -4,6 +4,11 @@ import { XATTR_LIST_MAX } from './metadata.ts'
 
 export const INODE_CHECKS: readonly Check[] = [
   {
+    code: 'last-inode',
+    sql: `SELECT 'inode ' || max(ino) || ' has a number that is not given yet' AS message FROM inodes
+          HAVING max(ino) > (SELECT last_inode FROM space)`,
+  },
+  {
     code: 'inode-size',
     sql: `SELECT 'inode ' || ino || ' has the size ' || size AS message FROM inodes
           WHERE size NOT BETWEEN 0 AND 9007199254740991`,

@@ -158,7 +158,6 @@ export class LayoutChanges {
       mapped: filled - busy,
       busy,
       sequestered: blocksIn(sequestered) + (isLost ? inserted.length + filled - gone : 0),
-      files: lostAndFound.length,
     })
     const after = {
       ...inode,
@@ -189,11 +188,10 @@ export class LayoutChanges {
       mapped: -busy,
       busy,
       sequestered: blocksIn(sequestered) - (isLost ? blocksIn(extents) : 0),
-      files: lostAndFound.length - (inode.kind === 'file' ? 1 : 0),
     }
-    if (Object.values(change).some((count) => count !== 0)) this.#space.count(change)
+    if (extents.length > 0) this.#space.count(change)
     if (isLost) this.#lostAndFound.remove(inode.ino, nowNs)
-    this.#inodes.delete(inode.ino)
+    this.#inodes.delete(inode)
     return lostAndFound
   }
 

@@ -26,7 +26,6 @@ import { refusedLoss, withoutName } from './name-loss.ts'
 import type { NameLosses } from './name-loss.ts'
 import { checkName } from './names.ts'
 import type { NameTable } from './names.ts'
-import type { SpaceTable } from './space.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 
 /** The bit of a directory's mode that gives its group to what is made in it. */
@@ -37,7 +36,6 @@ const SYSCALLS: Partial<Record<InodeKind, string>> = { file: 'open', directory: 
 export class NameChanges {
   readonly #inodes: InodeTable
   readonly #names: NameTable
-  readonly #space: SpaceTable
   readonly #lostAndFound: LostAndFound
   readonly #losses: NameLosses
   readonly #marks: TransactionMarks
@@ -45,14 +43,12 @@ export class NameChanges {
   constructor(
     inodes: InodeTable,
     names: NameTable,
-    space: SpaceTable,
     lostAndFound: LostAndFound,
     losses: NameLosses,
     marks: TransactionMarks,
   ) {
     this.#inodes = inodes
     this.#names = names
-    this.#space = space
     this.#lostAndFound = lostAndFound
     this.#losses = losses
     this.#marks = marks
@@ -74,7 +70,6 @@ export class NameChanges {
       }
       this.#inodes.touchDirectory(parent, kind === 'directory' ? 1 : 0, nowNs)
     }
-    if (kind === 'file') this.#space.count({ files: 1 })
     claim?.(inode.ino)
     return inode
   }
@@ -114,7 +109,7 @@ export class NameChanges {
     if (inode.ino === LOST_AND_FOUND_INODE) throw immovable('rmdir', name)
     this.#names.mustBeEmpty(inode.ino, { syscall: 'rmdir', path: name })
     this.#names.delete(parent, name)
-    this.#inodes.delete(inode.ino)
+    this.#inodes.delete(inode)
     this.#inodes.touchDirectory(parent, -1, nowNs)
     return withoutName(inode, nowNs)
   }

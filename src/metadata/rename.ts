@@ -87,7 +87,7 @@ export class Renames {
       this.#touch(request, moved, undefined)
       return this.#losses.lose(old, toName, fate, nowNs)
     }
-    this.#inodes.delete(old.ino)
+    this.#inodes.delete(old)
     this.#inodes.touchDirectory(toParent, -1, nowNs)
     this.#touch(request, moved, undefined)
     return { committed: true, inode: withoutName(old, nowNs), isGone: true, lostAndFound: [] }

@@ -15,8 +15,8 @@ import { joinedRuns, makeRun } from './extent-arithmetic.ts'
 import type { BusyExtent, Space } from './metadata.ts'
 import { reserveOf } from './reserve.ts'
 
-/** By how much the counts change. */
-export type SpaceChange = Partial<Record<'free' | 'mapped' | 'busy' | 'sequestered' | 'files', number>>
+/** By how much the counts of blocks change; that of files is the inode table's. */
+export type SpaceChange = Partial<Record<'free' | 'mapped' | 'busy' | 'sequestered', number>>
 
 export class SpaceTable {
   readonly #count: StatementSync
@@ -44,8 +44,7 @@ export class SpaceTable {
       return statement
     }
     this.#count = prepare(
-      'UPDATE space SET free = free + ?, mapped = mapped + ?, busy = busy + ?, sequestered = sequestered + ?, ' +
-        'files = files + ?',
+      'UPDATE space SET free = free + ?, mapped = mapped + ?, busy = busy + ?, sequestered = sequestered + ?',
     )
     this.#grow = prepare(
       'UPDATE space SET block_count = block_count + ?1, free = free + ?1, reserve = max(reserve, ?2)',
@@ -68,8 +67,8 @@ export class SpaceTable {
   }
 
   /** Adds to the counts; the CHECKs of the table refuse a miscount. */
-  count({ free = 0, mapped = 0, busy = 0, sequestered = 0, files = 0 }: SpaceChange): void {
-    this.#count.run(free, mapped, busy, sequestered, files)
+  count({ free = 0, mapped = 0, busy = 0, sequestered = 0 }: SpaceChange): void {
+    this.#count.run(free, mapped, busy, sequestered)
   }
 
   space(): Space {

@@ -31,6 +31,7 @@ const LIES: readonly [code: string, sql: string][] = [
     'INSERT INTO extents SELECT inode, 1, device_block + 1, 1 FROM extents WHERE inode = 6; UPDATE extents SET count = 1 WHERE inode = 6',
   ],
   ['inode-blocks', 'UPDATE inodes SET blocks = blocks + 1 WHERE ino = 5'],
+  ['last-inode', 'UPDATE space SET last_inode = 7'],
   ['inode-size', 'UPDATE inodes SET size = -1 WHERE ino = 5'],
   ['content', 'UPDATE inodes SET size = 1 WHERE ino = 3'],
   ['content', 'UPDATE extents SET inode = 3 WHERE inode = 6'],

@@ -75,6 +75,7 @@ export class InodeTable {
   readonly #lastNumber: StatementSync
   readonly #takeNumber: StatementSync
   readonly #insert: StatementSync
+  readonly #hasXattrs: StatementSync
   readonly #deleteXattrs: StatementSync
   readonly #delete: StatementSync
   readonly #countOff: StatementSync
@@ -97,7 +98,8 @@ export class InodeTable {
       'INSERT INTO inodes (ino, kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
         'change_count, busy, dax, target, rdev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     )
-    // Here and not ON DELETE CASCADE, which costs three times as much when there are none.
+    // ON DELETE CASCADE costs four times as much as the look when there are none, as nearly always.
+    this.#hasXattrs = db.prepare('SELECT 1 FROM xattrs WHERE ino = ? LIMIT 1')
     this.#deleteXattrs = db.prepare('DELETE FROM xattrs WHERE ino = ?')
     this.#delete = db.prepare('DELETE FROM inodes WHERE ino = ?')
     this.#countOff = db.prepare('UPDATE space SET files = files - 1')
@@ -156,7 +158,7 @@ export class InodeTable {
   /** Its names, extents and row of lost_and_found must be gone; its extended attributes go with it. */
   delete({ ino, kind }: Inode): void {
     this.#marks.begin(ino)
-    this.#deleteXattrs.run(ino)
+    if (this.#hasXattrs.get(ino) !== undefined) this.#deleteXattrs.run(ino)
     this.#delete.run(ino)
     if (kind === 'file') this.#countOff.run()
   }

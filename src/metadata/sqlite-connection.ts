@@ -14,7 +14,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { systemError } from '../errors.ts'
+import { openForReading, systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
 import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
 import { TransactionMarks } from './transaction-marks.ts'
@@ -33,6 +33,8 @@ export interface SqliteMetadataOptions {
   readonly marks?: ChangeMarks | undefined
   /** What would write is EROFS. Default false. */
   readonly readOnly?: boolean | undefined
+  /** With `readOnly`: see sqlite-reader.ts. Without it a look at a store at rest is over only when `reopen` is called. */
+  readonly openings?: (() => number) | undefined
   /** The host has no space for the log. True: some was given back, try once more. */
   readonly onNoSpace?: (() => boolean) | undefined
 }
@@ -91,7 +93,7 @@ export class SqliteConnection {
 
   /** Runs `body` in a write transaction. It may run again; when it throws, nothing of it remains. */
   write<T>(syscall: string, body: () => T, patience?: Patience): Promise<T> {
-    if (this.#options.readOnly === true) return Promise.reject(this.#forReadingOnly(syscall))
+    if (this.#options.readOnly === true) return Promise.reject(openForReading(syscall))
     return this.#retried(syscall, () => this.#transaction(body), patience)
   }
 
@@ -143,7 +145,7 @@ export class SqliteConnection {
 
   /** Moves the log into meta.db as far as readers allow. */
   async checkpoint(): Promise<void> {
-    if (this.#options.readOnly === true) throw this.#forReadingOnly('checkpoint')
+    if (this.#options.readOnly === true) throw openForReading('checkpoint')
     // Off the event loop first; what SQLite itself syncs before it copies the log is then little.
     await this.sync()
     try {
@@ -264,10 +266,6 @@ export class SqliteConnection {
   #translated(error: unknown, syscall: string): unknown {
     if (isFailedSync(error)) this.#failure ??= error
     return translated(error, syscall, this.path)
-  }
-
-  #forReadingOnly(syscall: string): Error {
-    return systemError('EROFS', 'the pool is open for reading only', { syscall, path: this.path })
   }
 
   #refuseAfterFailure(syscall: string): void {

@@ -78,14 +78,16 @@ export async function openSqliteMetadata(path: string, options: SqliteMetadataOp
 }
 
 async function openedForReading(path: string, options: SqliteMetadataOptions): Promise<SqliteReader> {
-  const { db, isAtRest } = await lookAt(path)
+  const openings = options.openings ?? (() => 0)
+  const look = await lookAt(path, openings)
+  const { db } = look
   try {
     const connection = new SqliteConnection(db, path, options)
     const properties = await connection.readConsistently('open', () => {
       checkFormat(db, path)
       return readProperties(db, path)
     })
-    return new SqliteReader(connection, properties, isAtRest)
+    return new SqliteReader(connection, properties, look, openings)
   } catch (error) {
     if (db.isOpen) db.close()
     throw translated(error, 'open', path)

@@ -4,8 +4,9 @@
  *   live      somebody has the pool open, or crashed: SQLite reads log and shared memory, and sees each commit;
  *   at rest   there is no log, and who may not write can make none: SQLite takes meta.db for immutable, without locks.
  *
- * A look at rest does not see that somebody comes and writes: the caller knows it from the pin table, and asks for
- * another look. A live look stays good: the log is not removed while it lasts.
+ * A look at rest does not see that somebody comes and writes. `openings` tells it: each read looks at that number before,
+ * so that it sees what was committed before the call, and after, since meta.db may have been written meanwhile; when it has
+ * gone up, the store is looked at afresh. A live look stays good: the log is not removed while it lasts.
  */
 import { existsSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
@@ -13,34 +14,47 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { systemError } from '../errors.ts'
-import type { PoolProperties } from './metadata.ts'
+import type { InodeNumber } from '../units.ts'
+import type { Layout, PoolProperties } from './metadata.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
-import { isWithoutLog, translated } from './sqlite-errors.ts'
+import { isBusy, isWithoutLog, translated } from './sqlite-errors.ts'
 import { SqliteStore } from './sqlite-store.ts'
 
 /** A log may go away between the look for it and its opening, and comes and goes with its index in two steps. */
 const TRIES = 20
+/** Who leaves last keeps everybody out while it moves the log. */
+const BUSY_TRIES = 9000
 const PAUSE_MS = 5
 
 /** A look at the store, and which of the two. */
 export interface Look {
   readonly db: DatabaseSync
   readonly isAtRest: boolean
+  /** What `openings` said before it. */
+  readonly openings: number
 }
+
+/** How often somebody has opened the store to write: goes up after the log was made, and before the first change. */
+export type Openings = () => number
 
 export class SqliteReader extends SqliteStore {
   readonly #path: string
+  readonly #openings: Openings
   #isAtRest: boolean
+  #seenOpenings: number
   #reopening: Promise<void> | undefined
+  #isClosed = false
 
   /** The format of what is looked at is checked. */
-  constructor(connection: SqliteConnection, properties: PoolProperties, isAtRest: boolean) {
+  constructor(connection: SqliteConnection, properties: PoolProperties, look: Look, openings: Openings) {
     super(connection, properties)
     this.#path = connection.path
-    this.#isAtRest = isAtRest
+    this.#openings = openings
+    this.#isAtRest = look.isAtRest
+    this.#seenOpenings = look.openings
   }
 
-  /** True: what others commit after this was opened, or reopened, is not seen; reopen when somebody attached. */
+  /** True: what others commit after this was opened, or reopened, is not seen until it is reopened. */
   get isAtRest(): boolean {
     return this.#isAtRest
   }
@@ -54,17 +68,59 @@ export class SqliteReader extends SqliteStore {
     return this.#reopening
   }
 
+  override layoutNow(ino: InodeNumber): Layout | undefined {
+    const layout = this.#isOver() ? undefined : super.layoutNow(ino)
+    if (!this.#isOver()) return layout
+    throw systemError('EAGAIN', 'the metadata have to be looked at afresh', { syscall: 'layout', path: this.#path })
+  }
+
+  override close(): Promise<void> {
+    this.#isClosed = true
+    return super.close()
+  }
+
+  protected override read<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#isAtRest ? this.#upToDate(() => super.read(syscall, body)) : super.read(syscall, body)
+  }
+
+  protected override readConsistently<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#isAtRest
+      ? this.#upToDate(() => super.readConsistently(syscall, body))
+      : super.readConsistently(syscall, body)
+  }
+
+  /** Whether somebody has opened the store to write since this look at rest. */
+  #isOver(): boolean {
+    return this.#isAtRest && this.#openings() !== this.#seenOpenings
+  }
+
+  async #upToDate<T>(read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      if (this.#isOver()) await this.reopen()
+      try {
+        const value = await read()
+        if (!this.#isOver()) return value
+      } catch (error) {
+        // Of a file that is being written pages may not fit together.
+        if (!this.#isOver()) throw error
+      }
+    }
+  }
+
   async #lookAfresh(): Promise<void> {
-    const { db, isAtRest } = await lookAt(this.#path)
-    this.look(db)
+    const { db, isAtRest, openings } = await lookAt(this.#path, this.#openings)
     this.#isAtRest = isAtRest
+    this.#seenOpenings = openings
+    if (this.#isClosed) db.close()
+    else this.look(db)
   }
 }
 
 /** Opens the database for reading and reads its first page. */
-export async function lookAt(path: string): Promise<Look> {
+export async function lookAt(path: string, countOpenings: Openings): Promise<Look> {
   await access(path, constants.R_OK)
   for (let tries = 1; ; tries++) {
+    const openings = countOpenings()
     const isAtRest = !existsSync(`${path}-wal`)
     const url = new URL(`${pathToFileURL(path).href}?${isAtRest ? 'immutable=1' : 'mode=ro'}`)
     let db: DatabaseSync | undefined
@@ -72,11 +128,12 @@ export async function lookAt(path: string): Promise<Look> {
       db = new DatabaseSync(url, { timeout: 0, readOnly: true })
       db.prepare('PRAGMA schema_version').get()
       db.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384')
-      return { db, isAtRest }
+      return { db, isAtRest, openings }
     } catch (error) {
       if (db?.isOpen === true) db.close()
-      if (!isWithoutLog(error)) throw translated(error, 'open', path)
-      if (tries === TRIES) {
+      const isWaitedFor = isBusy(error) && tries < BUSY_TRIES
+      if (!isWithoutLog(error) && !isWaitedFor) throw translated(error, 'open', path)
+      if (isWithoutLog(error) && tries >= TRIES) {
         const explanation = 'the metadata has a log that cannot be read; let somebody who may write open the pool once'
         throw systemError('EACCES', explanation, { syscall: 'open', path, cause: error })
       }

@@ -30,6 +30,16 @@ export class SqliteStore implements contract.Metadata {
     this.#tables = new Tables(db, this.#connection.marks)
   }
 
+  /** One statement that reads. */
+  protected read<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#connection.read(syscall, body)
+  }
+
+  /** Several that must see one state. */
+  protected readConsistently<T>(syscall: string, body: () => T): Promise<T> {
+    return this.#connection.readConsistently(syscall, body)
+  }
+
   get properties(): contract.PoolProperties {
     return this.#properties
   }
@@ -37,22 +47,22 @@ export class SqliteStore implements contract.Metadata {
   // ---- names ----
 
   inode(ino: InodeNumber): Promise<contract.Inode | undefined> {
-    return this.#connection.read('stat', () => this.#tables.inodes.get(ino))
+    return this.read('stat', () => this.#tables.inodes.get(ino))
   }
 
   lookup(parent: InodeNumber, name: string): Promise<contract.Inode | undefined> {
-    return this.#connection.read('lookup', () => this.#tables.names.lookup(parent, name))
+    return this.read('lookup', () => this.#tables.names.lookup(parent, name))
   }
 
   entries(
     directory: InodeNumber,
     { after = '', limit = 1000 }: { after?: string; limit?: number } = {},
   ): Promise<contract.DirectoryEntry[]> {
-    return this.#connection.read('scandir', () => this.#tables.names.entries(directory, after, limit))
+    return this.read('scandir', () => this.#tables.names.entries(directory, after, limit))
   }
 
   pathOf(ino: InodeNumber): Promise<string | undefined> {
-    return this.#connection.read('lookup', () => this.#tables.names.pathOf(ino))
+    return this.read('lookup', () => this.#tables.names.pathOf(ino))
   }
 
   create(
@@ -114,11 +124,11 @@ export class SqliteStore implements contract.Metadata {
   }
 
   xattrs(ino: InodeNumber): Promise<string[]> {
-    return this.#connection.read('listxattr', () => this.#tables.xattrs.names(ino))
+    return this.read('listxattr', () => this.#tables.xattrs.names(ino))
   }
 
   xattr(ino: InodeNumber, name: string): Promise<Uint8Array | undefined> {
-    return this.#connection.read('getxattr', () => this.#tables.xattrs.get(ino, name))
+    return this.read('getxattr', () => this.#tables.xattrs.get(ino, name))
   }
 
   setXattr(
@@ -138,7 +148,7 @@ export class SqliteStore implements contract.Metadata {
   // ---- layout ----
 
   layout(ino: InodeNumber): Promise<contract.Layout | undefined> {
-    return this.#connection.read('layout', () => this.#tables.extents.layout(ino))
+    return this.read('layout', () => this.#tables.extents.layout(ino))
   }
 
   layoutNow(ino: InodeNumber): contract.Layout | undefined {
@@ -173,7 +183,7 @@ export class SqliteStore implements contract.Metadata {
   // ---- space ----
 
   space(): Promise<contract.Space> {
-    return this.#connection.read('statfs', () => this.#tables.space.space())
+    return this.read('statfs', () => this.#tables.space.space())
   }
 
   reserve(
@@ -195,7 +205,7 @@ export class SqliteStore implements contract.Metadata {
   }
 
   busyExtents(limit = 4096): Promise<contract.BusyExtent[]> {
-    return this.#connection.read('busy', () => this.#tables.space.busyExtents(limit))
+    return this.read('busy', () => this.#tables.space.busyExtents(limit))
   }
 
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {
@@ -209,19 +219,19 @@ export class SqliteStore implements contract.Metadata {
   }
 
   freeRuns(): Promise<Run[]> {
-    return this.#connection.read('free', () => this.#tables.space.freeRuns())
+    return this.read('free', () => this.#tables.space.freeRuns())
   }
 
   mappedRuns(): Promise<Run[]> {
-    return this.#connection.read('mapped', () => this.#tables.extents.mappedRuns())
+    return this.read('mapped', () => this.#tables.extents.mappedRuns())
   }
 
   orphans(): Promise<InodeNumber[]> {
-    return this.#connection.read('orphans', () => this.#tables.orphans.all().map(({ ino }) => ino as InodeNumber))
+    return this.read('orphans', () => this.#tables.orphans.all().map(({ ino }) => ino as InodeNumber))
   }
 
   lostAndFound(): Promise<contract.LostAndFoundEntry[]> {
-    return this.#connection.readConsistently('scandir', () => this.#tables.lostAndFound.entries())
+    return this.readConsistently('scandir', () => this.#tables.lostAndFound.entries())
   }
 
   async grow(blockCount: BlockCount, patience?: contract.Patience): Promise<void> {
@@ -252,7 +262,7 @@ export class SqliteStore implements contract.Metadata {
   }
 
   check(): Promise<contract.Finding[]> {
-    return this.#connection.readConsistently('fsck', () => findings(this.#connection.db))
+    return this.readConsistently('fsck', () => findings(this.#connection.db))
   }
 
   close(): Promise<void> {

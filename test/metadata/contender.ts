@@ -35,8 +35,21 @@ if (task === 'count') {
     await metadata.allocate({ ino, range: range(0, 8), preallocate: 8 }, () => {})
     await metadata.extend(ino, NOW, () => 8 * 4096)
     await metadata.changeLayout({ ino, remove: [range(3, 5)], nowNs: NOW }, everythingSequestered)
-    await metadata.unlink({ parent: ROOT_INODE, name: `${name}-${nth}`, nowNs: NOW }, orphaned)
-    await metadata.changeLayout({ ino, remove: [], deleteInode: true, nowNs: NOW }, everythingBusy)
+    const fill = { range: range(0, 4), prepare: () => {} }
+    const shift = { from: 5, by: -2 } as never
+    await metadata.changeLayout({ ino, remove: [range(1, 2)], shift, fill, nowNs: NOW }, everythingBusy)
+    const own = (suffix: string) => ({ parent: ROOT_INODE, name: `${name}-${nth}${suffix}`, nowNs: NOW })
+    await metadata.setXattr(ino, 'user.nth', Uint8Array.of(nth), { mode: 'set', nowNs: NOW })
+    await metadata.link({ ...own('~'), ino })
+    const places = { fromParent: ROOT_INODE, fromName: own('').name, toParent: ROOT_INODE, toName: own('+').name }
+    await metadata.rename({ ...places, nowNs: NOW }, everythingBusy)
+    await metadata.unlink(own('~'), everythingBusy)
+    if (nth % 2 === 0) {
+      await metadata.unlink(own('+'), everythingSequestered)
+    } else {
+      await metadata.unlink(own('+'), orphaned)
+      await metadata.changeLayout({ ino, remove: [], deleteInode: true, nowNs: NOW }, everythingBusy)
+    }
     for (const entry of await metadata.lostAndFound()) {
       await metadata.changeLayout({ ino: entry.ino, remove: [], deleteInode: true, nowNs: NOW }, everythingBusy)
     }

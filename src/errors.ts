@@ -64,6 +64,13 @@ export function systemError(code: string, explanation: string, detail: SystemErr
   return error
 }
 
+/** What would change a pool that is open for reading only. */
+export const openForReading = (syscall: string, path?: string): HoldfastError =>
+  systemError('EROFS', 'the pool is open for reading only; open it without { readOnly: true } to change it', {
+    syscall,
+    path,
+  })
+
 /** A number outside of what the call can take. */
 export function outOfRange(name: string, expected: string, got: unknown): RangeError {
   const error = new RangeError(

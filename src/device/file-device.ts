@@ -31,7 +31,7 @@ import { checkBlockCount, checkRun } from './bounds.ts'
 import type { Device } from './device.ts'
 import { GrowingMap } from './growing-map.ts'
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
 export class FileDevice implements Device {
   readonly path: string
@@ -67,7 +67,7 @@ export class FileDevice implements Device {
   static open(path: string, blockCount: BlockCount): FileDevice {
     checkBlockCount(blockCount)
     assertSupportedPlatform()
-    const fd = openRegularFile(path)
+    const fd = openRegularFile(path, O_RDWR)
     try {
       checkHost(fd, path)
       checkSize(fd, path, blockCount)
@@ -197,10 +197,23 @@ export class FileDevice implements Device {
   }
 }
 
-function openRegularFile(path: string): number {
+/** Opens the file of a device that is there, for reading only. Checked as `FileDevice.open` checks it. */
+export function openForReads(path: string, blockCount: BlockCount): number {
+  const fd = openRegularFile(path, O_RDONLY)
+  try {
+    if (!fstatSync(fd).isFile()) throw notRegular(path)
+    checkSize(fd, path, blockCount)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+function openRegularFile(path: string, access: number): number {
   try {
     // O_NONBLOCK: a named pipe or a terminal put there must not keep us waiting
-    return openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
+    return openSync(path, access | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     const code = codeOf(error)
     switch (code) {
@@ -209,7 +222,10 @@ function openRegularFile(path: string): number {
       case 'EACCES':
       case 'EPERM':
       case 'EROFS':
-        throw systemError(code, 'the device file must be readable and writable', { syscall: 'open', path })
+        throw systemError(code, `the device file must be ${access === O_RDWR ? 'readable and writable' : 'readable'}`, {
+          syscall: 'open',
+          path,
+        })
       case 'ELOOP':
         throw notRegular(path)
       case 'EISDIR':

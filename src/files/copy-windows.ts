@@ -13,7 +13,13 @@ const WINDOW_BYTES = 32 << 20
 /** Windows reach so far into the next, so that a range up to this length lies in one. */
 const OVERLAP_BYTES = 1 << 20
 
-export class CopyWindows {
+/** Where copies find the bytes of blocks. */
+export interface CopyMemory {
+  /** `length` bytes from byte `start` of the device, for the time of one copy. */
+  bytes(start: number, length: number): Uint8Array
+}
+
+export class CopyWindows implements CopyMemory {
   readonly #device: Device
   readonly #windows: ArrayBuffer[] = []
 

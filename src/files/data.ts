@@ -54,11 +54,20 @@ export async function readInto(
     } else {
       if (outcome === 'break')
         await untilUnbroken(fs, { kind: RecordKind.copy, ino: open.ino, offset: at, length }, limits, 'read', path)
+      if (fs.isReadOnly && isFresh) mustHaveTime(fs, limits, path)
       await mustRefresh(fs, open, 'read', path)
       isFresh = true
     }
   }
   return done
+}
+
+/** Changes wait for a copy that they know of; whose copies nobody knows of may have to begin again without end. */
+function mustHaveTime({ table }: FileSystem, { deadlineMs, signal }: Limits, path: string | undefined): void {
+  signal?.throwIfAborted()
+  if (table.clock.nowMs() < deadlineMs) return
+  const what = 'the file was changed again and again while it was read; read less at once, or try again'
+  throw systemError('ETIMEDOUT', what, { syscall: 'read', path })
 }
 
 /** One piece, at once. Holes read as zeros, but only those of a layout just read. */
@@ -168,7 +177,7 @@ export function withCopyClaim(
   if (typeof record === 'string') return record
   try {
     for (const segment of segments)
-      copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyWindows, open, segment))
+      copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyMemory, open, segment))
     // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
     // that have left the file. Then it did not happen; the caller does it again on what the file has now.
     return refusalOf(table, RecordKind.copy, open.ino, offset, length, open.generation)
@@ -179,7 +188,8 @@ export function withCopyClaim(
 
 /**
  * The layout as it is now. ENOENT when a file of lost+found was reclaimed, which an open handle does not keep from
- * happening. EIO when another inode is gone under an open handle: that is a damaged pool.
+ * happening. ESTALE when who only reads has it open, which keeps nothing from happening. EIO when another inode is gone
+ * under an open handle: that is a damaged pool.
  */
 export async function mustRefresh(
   fs: FileSystem,
@@ -192,6 +202,11 @@ export async function mustRefresh(
   if (await open.refresh(fs)) return
   if (path !== undefined && /^\/*lost\+found\//.test(path)) {
     throw systemError('ENOENT', 'the file of lost+found was reclaimed meanwhile', { syscall, path })
+  }
+  if (fs.isReadOnly) {
+    const what =
+      'the file was removed; a pool that is open for reading only keeps no file from going; open it by its path'
+    throw systemError('ESTALE', what, { syscall, path })
   }
   throw systemError('EIO', 'the inode of an open file is gone; check the pool with fsck', { syscall, path })
 }

@@ -2,25 +2,28 @@
 import type { Door } from '../layout/breaking.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
 import { breakInTheWayOf, hasBreak } from '../layout/claims.ts'
+import { Slot } from '../layout/format.ts'
 import { describeHolders, listHolders } from '../layout/holders.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/metadata.ts'
-import { checkBytes, checkChoice, codeOf, systemError, wrongType } from '../errors.ts'
+import { checkBytes, checkChoice, codeOf, openForReading, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
-import type { CopyWindows } from './copy-windows.ts'
+import type { CopyMemory } from './copy-windows.ts'
 import type { Known } from './known.ts'
 import type { OpenInodes } from './open-inodes.ts'
 import type { RunViews } from './run-views.ts'
 
 export interface FileSystem extends Door {
   readonly properties: PoolProperties
+  /** Nothing may be changed, and nothing published: see layout/observer.ts. */
+  readonly isReadOnly: boolean
   /** Permission bits that new files and directories do not get, as the process had it when it opened the pool. */
   readonly umask: number
   readonly marks: TableMarks
   readonly known: Known
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
-  readonly copyWindows: CopyWindows
+  readonly copyMemory: CopyMemory
   /** A promise of the event loop's next turn when this one has lasted long: awaited between pieces of work. */
   turnIfDue(): Promise<void> | undefined
   /** Turns busy extents and idle lost files into free space; whether there was any. */
@@ -48,6 +51,11 @@ export const DEFAULT_TIMEOUT_MS = 45_000
 
 export const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
 export const DAX_MODES: readonly DaxMode[] = ['always', 'never']
+
+/** EROFS in a pool that is open for reading only. */
+export function mustBeWritable({ isReadOnly }: Pick<FileSystem, 'isReadOnly'>, syscall: string, path?: string): void {
+  if (isReadOnly) throw openForReading(syscall, path)
+}
 
 /** Checks wait options and fixes their deadline. Throws the signal's reason when it has aborted already. */
 export function limitsOf(fs: Pick<FileSystem, 'table'>, options: WaitOptions = {}): Limits {
@@ -88,8 +96,12 @@ export async function untilUnbroken(
     limits,
     () => {
       const holders = listHolders(table, fs.witness, claim.ino)
-      const what = `a layout change of the range is under way and waits itself (${describeHolders(holders)})`
-      return systemError('ETIMEDOUT', `${what}; try again`, { syscall, path, holders })
+      const dead = [...table.breaks(claim.ino, 0, Infinity, least)].find(({ slot }) => table.reapIfDead(slot))
+      const what =
+        dead === undefined
+          ? `a layout change of the range is under way and waits itself (${describeHolders(holders)}); try again`
+          : `process ${table.slot(dead.slot).load(Slot.pid)} died in a layout change of the file; have somebody who may write open the pool, which ends it, and try again`
+      return systemError('ETIMEDOUT', what, { syscall, path, holders })
     },
   )
 }

@@ -202,7 +202,7 @@ function copyUnderClaim(
   table.own.grant(record)
   try {
     if (hasBreak(table, open.ino, start, end - start, BreakState.committing)) return false
-    for (const segment of segments) fill(segment, bytesOfSegment(fs.copyWindows, open, segment))
+    for (const segment of segments) fill(segment, bytesOfSegment(fs.copyMemory, open, segment))
     return true
   } finally {
     releaseClaim(table, record, open.ino)

@@ -13,7 +13,7 @@ import type { BusyPolicy, CreateRequest, DirectoryEntry, Inode, InodeKind, Renam
 import { LOST_AND_FOUND_INODE, SYMLINK_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import type { BusyOptions, FileSystem } from './file-system.ts'
-import { busyPolicyOf, limitsOf } from './file-system.ts'
+import { busyPolicyOf, limitsOf, mustBeWritable } from './file-system.ts'
 import { nowNs } from './growth.ts'
 import { permissions } from './attributes.ts'
 import type { OpenInode } from './open-inode.ts'
@@ -197,6 +197,7 @@ export async function removeName(fs: FileSystem, path: string, options: BusyOpti
   const limits = limitsOf(fs, options)
   const place = await nameAt(fs, path, 'unlink')
   if (isLost(place)) {
+    mustBeWritable(fs, 'unlink', path)
     const file = await fs.known.lookUp(place.parent, place.name)
     if (file === null) throw notThere('unlink', path)
     await reclaimLostFile(fs, { ino: file.ino, name: place.name }, 'unlink')

@@ -105,7 +105,7 @@ export class OpenInodes {
         this.#byNumber.delete(open.ino)
         fs.table.own.release(open.openRecord)
         if (open.isCurrent(fs) && open.inode.nlink > 0) this.#keep(open)
-        else await removeIfOrphan(fs, open.ino)
+        else if (!fs.isReadOnly) await removeIfOrphan(fs, open.ino)
       }
     }
   }
@@ -123,7 +123,8 @@ export class OpenInodes {
 /** The inode as it is after our "open" record was published. False: it is gone. */
 async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
   if (!(await open.refresh(fs))) return false
-  if (open.isCurrent(fs)) return true
+  // Who only reads keeps no file: there is nothing that anybody would have to see.
+  if (open.isCurrent(fs) || fs.isReadOnly) return true
   // Under the store's write lock: who changed it before us has committed, who does it after us finds our record.
   const generation = fs.table.generation(open.bucket)
   let mark = UNKNOWN

@@ -4,7 +4,7 @@
  */
 import type { BlockCount, DeviceBlock, Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
-import type { CopyWindows } from './copy-windows.ts'
+import type { CopyMemory } from './copy-windows.ts'
 import type { OpenInode } from './open-inode.ts'
 
 export interface Segment {
@@ -55,12 +55,12 @@ export function runsOf(open: OpenInode, segments: readonly Segment[]): Run[] {
 
 /** The bytes of a segment, for the time of a copy under a claim. Not for holes. */
 export function bytesOfSegment(
-  windows: CopyWindows,
+  memory: CopyMemory,
   open: OpenInode,
   { offset, length, extent: index }: Segment,
 ): Uint8Array {
   const extent = open.extents[index]
-  return windows.bytes(offset + (extent.deviceBlock - extent.fileBlock) * BLOCK_SIZE, length)
+  return memory.bytes(offset + (extent.deviceBlock - extent.fileBlock) * BLOCK_SIZE, length)
 }
 
 /** `edges` of a claim on the segments: a hole at either end has no block whose bytes could be spared. */

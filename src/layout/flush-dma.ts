@@ -9,11 +9,11 @@ import type { PinTable } from './pin-table.ts'
 
 /** Resolves when no pin is left in bytes [start, end) of the inode, wherever its blocks are now. New pins are let in meanwhile. */
 export async function flushDma(
-  door: Door,
+  door: Door & { readonly isReadOnly?: boolean },
   request: Omit<BreakRequest, 'busy'> & { readonly start: number; readonly end: number },
 ): Promise<void> {
   const { ino, start, end, limits } = request
-  await withBreak(door, request, BreakState.watching, start, end, async () => {
+  const untilUnpinned = async (): Promise<void> => {
     const layout = await door.metadata.layout(ino)
     const targets = deviceBytesOf(layout?.extents ?? [], start, end)
     const left = (): ClaimView[] => pinsOfRange(door.table, ino, start, end, targets)
@@ -22,7 +22,10 @@ export async function flushDma(
       limits,
       () => busyError(door, request, 'ETIMEDOUT', 'the range is still pinned', left(), 'wait longer'),
     )
-  })
+  }
+  // Who only reads has nobody ring for it: it looks again and again.
+  if (door.isReadOnly) await untilUnpinned()
+  else await withBreak(door, request, BreakState.watching, start, end, untilUnpinned)
 }
 
 function pinsOfRange(

@@ -17,6 +17,11 @@ export const Table = {
   version: 1,
   /** Slots 0 … slotCount - 1 have been used at some time; goes up only. */
   slotCount: 2,
+  /**
+   * Goes up when a participant has opened the metadata, before its first change: tells who only reads that what it saw of a
+   * pool at rest may be over.
+   */
+  openings: 3,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024

@@ -69,14 +69,27 @@ export const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
 /** Prepares the table file for a pool that nobody has open: no slot is attached, no break published. */
 export function resetTable(memory: TableMemory): void {
   const { table } = memory
-  for (let slot = 0; slot < slotCountOf(memory); slot++) clearSlot(memory, slot)
-  // Generations go on from where they were: nobody is there to hold an old one, and going on can't repeat one.
+  for (let slot = 0; slot < slotCountOf(memory); slot++) {
+    advanceBroken(memory, slot)
+    clearSlot(memory, slot)
+  }
+  // Generations go on from where they were: going on can't repeat one.
   for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isBreakCount(i)) table.set(i, 0)
   table.store(Table.version, FORMAT_VERSION)
   table.store(Table.magic, TABLE_MAGIC)
 }
 
 const isBreakCount = (word: number): boolean => (word - bucketOf(0)) % (bucketOf(1) - bucketOf(0)) === Bucket.breaks
+
+/** What the owner died with may have been committed, and who only reads (observer.ts) may hold the layout before that. */
+function advanceBroken(memory: TableMemory, slot: number): void {
+  const words = memory.slot(slot)
+  for (let i = 0; i < words.load(Slot.breakCount); i++) {
+    const at = breakAt(i)
+    if (words.load(at + Break.state) !== BreakState.free)
+      memory.table.add(bucketOf(getWide(words, at + Break.ino)) + Bucket.generation, 1)
+  }
+}
 
 /** Frees a slot's records and header. The caller has its lock, and has taken its breaks back. */
 function clearSlot(memory: TableMemory, slot: number): void {

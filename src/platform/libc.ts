@@ -24,6 +24,8 @@ interface Libc {
   msync(address: bigint, length: number, flags: number): number
   madvise(address: bigint, length: number, advice: number): number
   fallocate(fd: number, mode: number, offset: number, length: number): number
+  /** Returns the error number, 0 for none. */
+  posix_fadvise(fd: number, offset: number, length: number, advice: number): number
   fcntl(fd: number, command: number, argument: Uint8Array | null): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
@@ -66,6 +68,7 @@ function load(): Loaded {
     msync: library.func('int msync(uint64_t address, size_t length, int flags)'),
     madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
     fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    posix_fadvise: library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
     fcntl: library.func('int fcntl(int fd, int command, void *argument)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),

@@ -106,8 +106,17 @@ class Mapping implements MappedMemory {
  * addresses or mappings (vm.max_map_count) run out.
  */
 export function mapShared(fd: number, offset: number, length: number): MappedMemory {
+  return map(fd, offset, length, PROT_READ | PROT_WRITE)
+}
+
+/** The same for a descriptor that can only read: shows what others write. A store into a view of it is a crash (SIGSEGV). */
+export function mapForReading(fd: number, offset: number, length: number): MappedMemory {
+  return map(fd, offset, length, PROT_READ)
+}
+
+function map(fd: number, offset: number, length: number, protection: number): MappedMemory {
   assert(Number.isSafeInteger(length) && length > 0, 'a mapping has bytes')
-  const address = libc().mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, offset)
+  const address = libc().mmap(null, length, protection, MAP_SHARED | MAP_NORESERVE, fd, offset)
   if (address !== -1) return new Mapping(BigInt(address), length)
   switch (lastErrno()) {
     case constants.errno.ENODEV:

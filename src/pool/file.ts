@@ -19,6 +19,7 @@ import { bounceOf, writeBounceBack } from './bounce-pin.ts'
 import { OpenFile } from './open-file.ts'
 import { Pin } from './pin.ts'
 import type { WriteTarget } from './pin-io.ts'
+import { writeFromPin } from './pin-io.ts'
 
 export interface PinOptions extends WaitOptions {
   /** First byte; any. For O_DIRECT and for whole blocks: a multiple of 4096. */
@@ -51,7 +52,8 @@ export class File extends OpenFile {
    * (promise 1). All of it or nothing (promise 9). Waits while a layout change of the range is under way.
    *
    * ERANGE past EOF · ENOSPC (a write pin over a hole) · ETIMEDOUT with `holders` · AbortError · EBADF (write pin of a
-   * file opened for reading) · EOPNOTSUPP (`longTerm`). Price: 2 µs and 2 µs a run; with `revocable: false` 0.3 µs.
+   * file opened for reading) · EROFS (a pool opened for reading only) · EOPNOTSUPP (`longTerm`). Price: 2 µs and 2 µs a
+   * run; with `revocable: false` 0.3 µs.
    */
   async pin(options: PinOptions): Promise<Pin> {
     this.#checkPin(options)
@@ -77,8 +79,8 @@ export class File extends OpenFile {
 
   /**
    * Writes bytes [start, end) to a FileHandle, socket, pipe or HTTP response straight from the blocks, pinning a window of
-   * 1 MiB at a time; any other stream gets copies. Default: the whole file. Returns the bytes written: fewer when the
-   * file gets shorter meanwhile.
+   * 1 MiB at a time; any other stream gets copies, as everything does from a pool that is open for reading only. Default:
+   * the whole file. Returns the bytes written: fewer when the file gets shorter meanwhile.
    */
   async sendTo(target: WriteTarget, options: WaitOptions & { start?: number; end?: number } = {}): Promise<number> {
     const start = checkBytes('start', options.start ?? 0)
@@ -90,6 +92,12 @@ export class File extends OpenFile {
       const offset = start + sent
       const length = Math.min(WINDOW_BYTES - (offset % WINDOW_BYTES), Math.min(end, this.opened.size) - offset)
       if (length <= 0) return sent
+      if (this.fs.isReadOnly) {
+        const copy = new Uint8Array(length)
+        const bytes = await readInto(this.fs, this.opened, copy, offset, limitsOf(this.fs, options), this.path)
+        sent += await writeFromPin([copy.subarray(0, bytes)], target, { signal: options.signal })
+        continue
+      }
       using window = await this.#pinUnlessShorter({ ...options, offset, length, mode: 'read' })
       if (window !== undefined) sent += await window.writeTo(target, { signal: options.signal })
     }
@@ -311,6 +319,11 @@ export class File extends OpenFile {
       throw systemError('EOPNOTSUPP', what, { syscall: 'pin', path: this.path })
     }
     this.mustBeOpen('pin')
+    if (this.fs.isReadOnly) {
+      const what =
+        'a pool that is open for reading only publishes no pins, so nobody would leave the blocks alone; read() and sendTo() give copies, or open the pool without { readOnly: true }'
+      throw systemError('EROFS', what, { syscall: 'pin', path: this.path })
+    }
     if (mode === 'write') this.mayWrite('pin')
     else this.mayRead('pin')
   }

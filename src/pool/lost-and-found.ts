@@ -3,7 +3,7 @@ import type { Holder } from '../errors.ts'
 import { systemError, wrongType } from '../errors.ts'
 import { readInto } from '../files/data.ts'
 import type { FileSystem } from '../files/file-system.ts'
-import { limitsOf } from '../files/file-system.ts'
+import { limitsOf, mustBeWritable } from '../files/file-system.ts'
 import { inodeAt } from '../files/paths.ts'
 import { holderOf } from '../layout/holders.ts'
 import { heldBy, reclaimIdleLostFiles, reclaimLostFile } from '../layout/lost-and-found.ts'
@@ -58,6 +58,7 @@ export class LostAndFound {
    * bytes given back to free space, those of other busy extents included.
    */
   async reclaim(name?: string): Promise<number> {
+    mustBeWritable(this.#fs, 'reclaim', `/lost+found/${name ?? ''}`)
     if (name === undefined) {
       await reclaimIdleLostFiles(this.#fs)
     } else {

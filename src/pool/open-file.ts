@@ -4,6 +4,7 @@ import type { PolicyChange, Subject, TimeLike } from '../files/attributes.ts'
 import { removeXattr, setOwner, setPermissions, setPolicies, setTimes, setXattr, xattrOf } from '../files/attributes.ts'
 import { mustRefresh } from '../files/data.ts'
 import type { FileSystem } from '../files/file-system.ts'
+import { mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import { linkInode } from '../files/names.ts'
 import type { OpenInode } from '../files/open-inode.ts'
@@ -128,6 +129,7 @@ export class OpenFile implements AsyncDisposable {
 
   protected mayWrite(syscall: string): void {
     this.mustBeOpen(syscall)
+    mustBeWritable(this.fs, syscall, this.path)
     if (!this.mode.mayWrite)
       throw systemError('EBADF', 'the file was not opened for writing', { syscall, path: this.path })
   }

@@ -11,10 +11,11 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
-import { systemError } from '../errors.ts'
+import { codeOf, systemError } from '../errors.ts'
+import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
-import { Slot } from '../layout/format.ts'
+import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
@@ -22,8 +23,10 @@ import { setWide } from '../layout/words.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
-import { commandLine, processStartTime } from '../platform/process-identity.ts'
+import { processStartTime } from '../platform/process-identity.ts'
+import { commandLineOf } from './command-lines.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
+import { openForReads } from './open-for-reads.ts'
 import { Pool } from './pool.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
@@ -33,6 +36,11 @@ import { FifoBells, SharedTable } from './shared-table.ts'
 import { systemClock } from './system-clock.ts'
 
 export interface OpenPoolOptions {
+  /**
+   * For who may not write the pool directory, or wants no part in it: see `Pool.isReadOnly`. Nothing is made, locked or
+   * written; what would change something, pins included, is EROFS. Default false.
+   */
+  readOnly?: boolean
   /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
   debug?: boolean
 }
@@ -41,13 +49,16 @@ const OPENING_TIMEOUT_MS = 45_000
 const OPENING_PAUSE_MS = 5
 
 /**
- * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS, EUCLEAN (device and
- * metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms, whatever the pool's size.
+ * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
+ * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms,
+ * whatever the pool's size.
  */
 export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
   assertSupportedPlatform()
   const directory = poolDirectory(path)
   requirePool(directory)
+  if (options.readOnly === true) return openForReads(directory)
+  requireWritable(directory)
   // What ends this participant, last things first: here when a step fails, later as the last step of `Pool.close`.
   const ends = new DisposableStack()
   let metadata: Metadata | undefined
@@ -82,6 +93,8 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       whoHoldsTransaction: () => transactionHolders(table, witness),
       onNoSpace: () => reserve.giveBack(),
     })
+    // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
+    shared.table.add(Table.openings, 1)
     const device = FileDevice.open(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
     if (isFresh) await repairAfterReboot(directory, metadata, device)
@@ -94,11 +107,13 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       metadata,
       marks,
       device,
+      copyMemory: new CopyWindows(device),
       witness,
       space,
       reserve,
       leave: () => ends.dispose(),
       isDebug: options.debug === true,
+      isReadOnly: false,
     })
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
@@ -118,11 +133,25 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
 function requirePool(directory: PoolDirectory): void {
   const { path } = directory
   if (!statSync(path).isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
-  accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+  accessSync(path, constants.R_OK | constants.X_OK)
   for (const file of [directory.metadata, directory.device, directory.pins]) {
     if (existsSync(file)) continue
     const what = `this is no pool: it has no ${file.slice(path.length + 1)}; make one with createPool or "holdfast mkfs"`
     throw systemError('ENOENT', what, { syscall: 'open', path })
+  }
+}
+
+/** EACCES, EROFS: this process may not write the pool. */
+function requireWritable({ path, metadata, device, pins }: PoolDirectory): void {
+  for (const part of [path, metadata, device, pins]) {
+    try {
+      accessSync(part, constants.W_OK)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== 'EACCES' && code !== 'EROFS') throw error
+      const what = 'the pool may not be written; to read it, open it with { readOnly: true }'
+      throw systemError(code, what, { syscall: 'open', path: part, cause: error })
+    }
   }
 }
 
@@ -137,19 +166,6 @@ async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
   }
-}
-
-/** By process; a start time belongs to one process only, so an answer stays true. */
-const commandLines = new Map<string, string>()
-
-/** '' for a process of another pid namespace, or one that got the number later. */
-function commandLineOf(pid: number, startTime: number): string {
-  const key = `${pid} ${startTime}`
-  const known = commandLines.get(key)
-  if (known !== undefined) return known
-  const line = processStartTime(pid) === startTime ? commandLine(pid) : ''
-  commandLines.set(key, line)
-  return line
 }
 
 function isAnybodyAlive(shared: SharedTable): boolean {

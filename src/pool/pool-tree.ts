@@ -8,7 +8,7 @@ import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayAccess } from '../files/access.ts'
 import type { PolicyChange, TimeLike } from '../files/attributes.ts'
 import { removeXattr, setOwner, setPermissions, setPolicies, setTimes, setXattr, xattrOf } from '../files/attributes.ts'
 import type { BusyOptions, FileSystem } from '../files/file-system.ts'
-import { limitsOf } from '../files/file-system.ts'
+import { limitsOf, mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import type { NodeKind } from '../files/names.ts'
 import {
@@ -62,12 +62,14 @@ export abstract class PoolTree {
 
   /**
    * Opens a file. `flags` and `mode` as in node:fs. Truncating ('w') is a layout change: see `File.truncate` for
-   * `busy`, `timeoutMs`, `signal`. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (making or writing files in /lost+found).
+   * `busy`, `timeoutMs`, `signal`. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (making or writing files in /lost+found),
+   * EROFS.
    */
   async open(path: string, flags: string | number = 'r', options: OpenOptions = {}): Promise<File> {
     this.mustBeOpen('open')
     const mode = parseFlags(flags)
     const fs = this.fileSystem
+    if (mode.mayWrite) mustBeWritable(fs, 'open', path)
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
     const file = this.#handle(open, mode, path)
     if (!mode.truncates || !mode.mayWrite || isNew || open.size === 0) return file

@@ -5,8 +5,9 @@
 import type { Device } from '../device/device.ts'
 import type { Holder } from '../errors.ts'
 import { checkBytes, outOfRange, systemError } from '../errors.ts'
-import { CopyWindows } from '../files/copy-windows.ts'
+import type { CopyMemory } from '../files/copy-windows.ts'
 import type { FileSystem } from '../files/file-system.ts'
+import { mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import { Known } from '../files/known.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
@@ -39,12 +40,14 @@ export interface PoolParts {
   readonly metadata: Metadata
   readonly marks: TableMarks
   readonly device: Device
+  readonly copyMemory: CopyMemory
   readonly witness: Witness
   readonly space: FreeSpaceMaker
   readonly reserve: HostReserve
   /** Ends mappings, records and locks: the last thing, when nothing is pinned any more. */
   readonly leave: () => void
   readonly isDebug: boolean
+  readonly isReadOnly: boolean
 }
 
 export class Pool extends PoolTree implements AsyncDisposable {
@@ -76,12 +79,13 @@ export class Pool extends PoolTree implements AsyncDisposable {
       get properties() {
         return metadata.properties
       },
+      isReadOnly: parts.isReadOnly,
       marks,
       known: new Known(metadata, marks),
       umask: fileModeMask(),
       openInodes: new OpenInodes(),
       runViews,
-      copyWindows: new CopyWindows(device),
+      copyMemory: parts.copyMemory,
       turnIfDue,
       makeSpace: () => space.make(fs, () => removeOrphans(fs)),
       makeSpaceToFree: async () => (await fs.makeSpace()) || parts.reserve.giveBack(),
@@ -94,6 +98,16 @@ export class Pool extends PoolTree implements AsyncDisposable {
 
   protected get isOpen(): boolean {
     return this.#isOpen
+  }
+
+  /**
+   * True: opened with `readOnly`. Reads are copies that are looked at twice, so they are as right as any; what changes
+   * something, and `pin`, is EROFS. Nobody else knows of it: a file that others remove goes although it is open here
+   * (ESTALE), waits look every 10 ms, and a change whose process died keeps reads of that file waiting, up to their
+   * timeout, until somebody who may write opens the pool.
+   */
+  get isReadOnly(): boolean {
+    return this.#parts.isReadOnly
   }
 
   get properties(): PoolProperties {
@@ -120,6 +134,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
   /** Clears what dead participants left, and gives idle busy space back; returns how much there was. */
   async reap(): Promise<{ participants: number; blocks: number }> {
     this.mustBeOpen('reap')
+    mustBeWritable(this.fileSystem, 'reap', this.path)
     const participants = this.fileSystem.table.reap()
     await removeOrphans(this.fileSystem)
     return { participants, blocks: await this.#parts.space.reclaim() }
@@ -137,6 +152,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
    */
   async grow(sizeBytes: number): Promise<void> {
     this.mustBeOpen('grow')
+    mustBeWritable(this.fileSystem, 'grow', this.path)
     const { device, metadata } = this.fileSystem
     const { blockCount: present } = await metadata.space()
     const blocks = Math.floor(checkBytes('sizeBytes', sizeBytes) / BLOCK_SIZE)
@@ -200,8 +216,10 @@ export class Pool extends PoolTree implements AsyncDisposable {
     await this.#checkpoint
     try {
       for (const file of [...this.files]) await file.close()
-      await this.fileSystem.device.flush()
-      await this.fileSystem.metadata.sync()
+      if (!this.isReadOnly) {
+        await this.fileSystem.device.flush()
+        await this.fileSystem.metadata.sync()
+      }
     } finally {
       await this.fileSystem.metadata.close()
       this.ownPins.whenNoneHeld(this.#parts.leave)

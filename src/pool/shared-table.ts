@@ -6,8 +6,10 @@
  *      drops them when the process dies, and Node closes the descriptor when the worker thread ends. Nothing is mapped
  *      through it: a mapping keeps its description alive, and that of an ended thread stays until its process ends.
  *   2. A file is made longer, its space allocated, before a mapping of the new part is touched: no SIGBUS.
+ *   3. Whoever may read or write the table file may do that to the slots, whoever makes them: they take its permissions,
+ *      as SQLite's log takes those of meta.db. So a chmod of the pool holds for what is made later.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs'
 import { codeOf, systemError } from '../errors.ts'
 import type { PoolLock } from '../layout/busy-extents.ts'
 import { CHUNK_WORDS, SLOT_WORDS, TABLE_WORDS } from '../layout/format.ts'
@@ -24,14 +26,15 @@ import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte } from './pool-directory.ts'
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants
-const WORD_BYTES = 4
-const SLOT_BYTES = SLOT_WORDS * WORD_BYTES
-const CHUNK_BYTES = CHUNK_WORDS * WORD_BYTES
+export const WORD_BYTES = 4
+export const SLOT_BYTES = SLOT_WORDS * WORD_BYTES
+export const CHUNK_BYTES = CHUNK_WORDS * WORD_BYTES
 
 export class SharedTable implements TableMemory {
   readonly table: Words
   readonly liveness: Liveness
   readonly #directory: PoolDirectory
+  readonly #permissions: number
   /** The description that has this participant's locks; -1 afterwards, as the number may be another file's by then. */
   #fd: number
   readonly #mappings: MappedMemory[] = []
@@ -45,6 +48,7 @@ export class SharedTable implements TableMemory {
     this.#fd = openSync(directory.table, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
     try {
       requireLocks(this.#fd, directory)
+      this.#permissions = permissionsOf(fstatSync(this.#fd).mode)
       this.table = this.#mapFile(directory.table, 0, TABLE_WORDS * WORD_BYTES)
     } catch (error) {
       closeSync(this.#fd)
@@ -102,7 +106,10 @@ export class SharedTable implements TableMemory {
   #map(fd: number, offset: number, length: number): Words {
     // Longer first: space beyond the end would go again at once. Allocated even when it is long enough: who made it longer
     // may have found no space, or died, before that.
-    if (fstatSync(fd).size < offset + length) ftruncateSync(fd, offset + length)
+    const { size, mode, uid } = fstatSync(fd)
+    const isNew = size === 0 && uid === process.geteuid?.()
+    if (isNew && permissionsOf(mode) !== this.#permissions) fchmodSync(fd, this.#permissions)
+    if (size < offset + length) ftruncateSync(fd, offset + length)
     allocateSpace(fd, offset, length)
     const mapping = mapShared(fd, offset, length)
     this.#mappings.push(mapping)
@@ -111,6 +118,8 @@ export class SharedTable implements TableMemory {
     return new MappedWords(view)
   }
 }
+
+const permissionsOf = (mode: number): number => mode & 0o666
 
 /** ENOLCK unless a lock of one description is seen by another: without that nobody could tell who is alive. */
 function requireLocks(fd: number, directory: PoolDirectory): void {
@@ -139,8 +148,10 @@ export class FifoBells implements Bells {
   constructor(directory: PoolDirectory, slot: number) {
     this.#directory = directory
     const path = directory.bell(slot)
+    const writers = statSync(directory.table).mode & 0o222
     try {
-      makeFifo(path, 0o600)
+      // Who may only read the pool would take the bytes that wake its owner.
+      makeFifo(path, writers | (writers << 1))
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }

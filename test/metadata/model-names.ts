@@ -261,7 +261,7 @@ class Run {
   }
 }
 
-const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 30)
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 15)
 const seedText = process.env['HOLDFAST_SEED']
 const seed = seedText === undefined ? Date.now() & 0x7fff_ffff : Number(seedText)
 

@@ -4,11 +4,13 @@
  *
  * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's.
  */
-import { releaseClaim, tryClaim } from '../../src/layout/claims.ts'
+import { NEVER, refusalOf, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
+import type { Basis } from '../../src/layout/claims.ts'
 import {
   Break,
   BREAK_WORDS,
   BREAKS_START,
+  BUCKET_WORDS,
   bucketOf,
   BreakState,
   Record,
@@ -18,6 +20,7 @@ import {
   Slot,
   STATUS_MASK,
 } from '../../src/layout/format.ts'
+import { ObserverTable } from '../../src/layout/observer.ts'
 import type { Claim } from '../../src/layout/own-slot.ts'
 import { overlappingClaims } from '../../src/layout/overlaps.ts'
 import type { ClaimView } from '../../src/layout/overlaps.ts'
@@ -47,6 +50,8 @@ const mappedAt = (offset: number): number => MODEL + 30 + offset
 const seenBy = (actor: number): number => MODEL + 40 + actor
 const wantedBy = (actor: number): number => MODEL + 50 + actor
 const heldBy = (actor: number): number => MODEL + 60 + actor
+/** A block whose copy was taken for the file's and was not. */
+const MISREAD = MODEL + 70
 
 const State = { free: 0, mapped: 1, busy: 2, lost: 3, other: 4 } as const
 
@@ -70,6 +75,9 @@ export interface Protocol {
   scansBeforeReuse: boolean
   /** After its release a pin is used again. */
   resurrects: boolean
+  /** How who only reads looks again after its copy. */
+  refusalOf: typeof refusalOf
+  resetTable: typeof resetTable
 }
 
 export const REAL: Protocol = {
@@ -79,15 +87,13 @@ export const REAL: Protocol = {
   changeOrder: ['publish', 'scan', 'commit', 'advance', 'take back'],
   scansBeforeReuse: true,
   resurrects: false,
+  refusalOf,
+  resetTable,
 }
 
 /** A participant in the slot of its number. */
 function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
-  const memory: TableMemory = {
-    table: actor.words(0),
-    slot: (slot) => withoutRinging(actor.words(SLOT_BASE(slot))),
-    chunk: (slot, chunk) => actor.words(CHUNK_BASE(slot, chunk)),
-  }
+  const memory = memoryOf(actor)
   const locks = actor.words(lockOf(0))
   const liveness = {
     isAlive: (slot: number) => locks.load(slot) !== 0,
@@ -99,6 +105,12 @@ function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
   locks.store(actor.index, actor.index + 1)
   return new Table({ memory, liveness, bells, clock }, actor.index, { pid: 0, threadId: 0, startTime: 0 })
 }
+
+const memoryOf = (actor: ActorContext): TableMemory => ({
+  table: actor.words(0),
+  slot: (slot) => withoutRinging(actor.words(SLOT_BASE(slot))),
+  chunk: (slot, chunk) => actor.words(CHUNK_BASE(slot, chunk)),
+})
 
 /** Bells are of no interest for safety: they are rung already. */
 const withoutRinging = (words: Words): Words => ({
@@ -129,25 +141,36 @@ interface Pinner extends Role {
   readonly usesRecordsOnce: boolean
 }
 
-/** Pins the blocks at some offsets, lets go, as often as asked. Retries what is stale or broken, as `pinRange` does. */
-export function pinner(offsets: readonly number[], { pins = 1, tries = 2, tidies = false } = {}): Pinner {
+/**
+ * Pins the blocks at some offsets, lets go, as often as asked. Retries what is stale or broken, as `pinRange` does. With
+ * `caches`, a layout that was read serves the next pins too, until one is refused.
+ */
+export function pinner(
+  offsets: readonly number[],
+  { pins = 1, tries = 2, tidies = false, caches = false } = {},
+): Pinner {
   const role: Role = (protocol) => (actor) => {
     const table = tableOf(actor, protocol.Table)
     actor.start()
+    const bucket = bucketOf(FILE)
+    let basis: Basis | undefined
+    let mask = 0
     for (let pin = 0; pin < pins; pin++) {
       actor.step('call', (memory) => {
         memory.set(seenBy(actor.index), maskOf(offsets.map((offset) => memory.get(mappedAt(offset)))))
         return 0
       })
       for (let attempt = 0; attempt < tries; attempt++) {
-        const generation = table.generation(bucketOf(FILE))
-        const mask = actor.step('resolve', (memory) => {
-          const blocks = offsets.map((offset) => memory.get(mappedAt(offset)))
-          const wanted = blocks.includes(0) ? 0 : maskOf(blocks)
-          memory.set(wantedBy(actor.index), wanted)
-          return wanted
-        })
-        if (mask === 0) return
+        if (basis === undefined) {
+          basis = { bucket, generation: table.generation(bucket), arrivals: NEVER }
+          mask = actor.step('resolve', (memory) => {
+            const blocks = offsets.map((offset) => memory.get(mappedAt(offset)))
+            const wanted = blocks.includes(0) ? 0 : maskOf(blocks)
+            memory.set(wantedBy(actor.index), wanted)
+            return wanted
+          })
+          if (mask === 0) return
+        }
         // Two runs even where blocks touch: a record with a continuation.
         const runs = inMask(mask).map((block) => run(block))
         const claim: Claim = claimOf({
@@ -155,7 +178,8 @@ export function pinner(offsets: readonly number[], { pins = 1, tries = 2, tidies
           offset: offsets[0] * BLOCK_SIZE,
           length: offsets.length * BLOCK_SIZE,
         })
-        const record = protocol.tryClaim(table, claim, runs, generation)
+        const record = protocol.tryClaim(table, claim, runs, basis)
+        if (typeof record !== 'number' || !caches) basis = undefined
         if (typeof record === 'number') {
           releaseClaim(table, record, FILE)
           if (protocol.resurrects) {
@@ -263,6 +287,56 @@ export const reaper: Role = (protocol) => (actor) => {
   reclaim(protocol, actor, table)
 }
 
+/** Copies the block at an offset as who only reads does: without a claim, looking again. Not more often than `tries`. */
+export const observer =
+  (offset: number, tries = 2): Role =>
+  (protocol) =>
+  (actor) => {
+    const locks = actor.words(lockOf(0))
+    const clock = { nowMs: () => 0, coarseMs: () => 0, after: () => () => {} }
+    const table = new ObserverTable(memoryOf(actor), (slot) => locks.load(slot) !== 0, clock)
+    actor.start()
+    for (let attempt = 0; attempt < tries; attempt++) {
+      const generation = table.generation(bucketOf(FILE))
+      const block = actor.step('resolve', (memory) => memory.get(mappedAt(offset)))
+      if (block === 0) return
+      const state = actor.step('copy', (memory) => memory.get(blockState(block)))
+      const at = offset * BLOCK_SIZE
+      const refusal = protocol.refusalOf(table, RecordKind.copy, FILE, at, BLOCK_SIZE, generation)
+      if (refusal !== undefined) continue
+      actor.step('take the copy', (memory) => {
+        if (state === State.other) memory.set(MISREAD, block)
+        return 0
+      })
+      return
+    }
+  }
+
+/** Opens the pool afresh if everybody in the first `others` slots is dead, and uses what is free by then. */
+export const opener =
+  (others: number): Role =>
+  (protocol) =>
+  (actor) => {
+    const { table, ...rest } = memoryOf(actor)
+    // The other buckets stay 0, and are 66,000 words.
+    const end = bucketOf(FILE) + BUCKET_WORDS
+    const memory = { ...rest, table: { ...table, get: (word: number) => (word < end ? table.get(word) : 0) } }
+    actor.start()
+    const alive = actor.step(
+      'look who lives',
+      (model) =>
+        Array.from({ length: others }, (_, slot) => model.get(lockOf(slot))).filter((lock) => lock !== 0).length,
+    )
+    if (alive > 0) return
+    protocol.resetTable(memory)
+    for (const block of BLOCKS) {
+      actor.step('reuse', (model) => {
+        if (model.get(blockState(block)) === State.busy) model.set(blockState(block), State.other)
+        return 0
+      })
+    }
+  }
+
 export interface Cast {
   readonly role: Role
   readonly isMortal?: boolean
@@ -278,7 +352,7 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
   const actors = entries.map(([name, { role, isMortal = false, protocol }]): ActorDefinition => {
     return { name, isMortal, run: role({ ...REAL, ...protocol }, scene) }
   })
-  const hot = [TRANSACTION]
+  const hot = [TRANSACTION, MISREAD]
   for (const block of BLOCKS) hot.push(blockState(block))
   for (const offset of OFFSETS) hot.push(mappedAt(offset))
   const stateWords = new Map<number, number>()
@@ -319,6 +393,8 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
       memory.set(heldBy(actor), wanted)
     },
     check: (memory) => {
+      const misread = memory.get(MISREAD)
+      if (misread !== 0) throw new Broken(`promise 6: a copy of block ${misread} is another file's content`)
       for (const actor of actors.keys()) {
         for (const block of inMask(memory.get(heldBy(actor)))) {
           const state = memory.get(blockState(block))
@@ -342,6 +418,8 @@ function initialWords(): Map<number, number> {
     compareExchange: () => 0,
     get: (index) => words.get(base + index) ?? 0,
     set: (index, value) => void words.set(base + index, value),
+    getWide: (index) => words.get(base + index) ?? 0,
+    setWide: (index, value) => void words.set(base + index, value),
   })
   resetTable({
     table: plain(0),

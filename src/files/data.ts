@@ -173,14 +173,14 @@ export function withCopyClaim(
   const sinceMs = table.clock.coarseMs()
   const edges = edgesOfSegments(segments)
   const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, sinceMs, edges }
-  const record = tryClaim(table, claim, runsOf(open, segments), open.generation)
+  const record = tryClaim(table, claim, runsOf(open, segments), open)
   if (typeof record === 'string') return record
   try {
     for (const segment of segments)
       copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyMemory, open, segment))
     // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
     // that have left the file. Then it did not happen; the caller does it again on what the file has now.
-    return refusalOf(table, RecordKind.copy, open.ino, offset, length, open.generation)
+    return refusalOf(table, claim, open)
   } finally {
     releaseClaim(table, record, open.ino)
   }

@@ -1,5 +1,6 @@
 /**
- * An open inode as this participant knows it: claim "open" in the pin table, cached layout, views of its extents.
+ * An open inode as this participant knows it: claim "open" in the pin table, cached layout, views of its extents, places
+ * in them.
  *
  * Invariants
  *   1. The cached extents were the file's layout at some instant at which its bucket's generation was `generation` (the
@@ -14,11 +15,15 @@
 import type { Device } from '../device/device.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
+import type { Basis } from '../layout/claims.ts'
+import { NEVER } from '../layout/claims.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import { bucketOf } from '../layout/format.ts'
 import type { Inode, Layout, Metadata } from '../metadata/metadata.ts'
 import type { Extent, InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
+import type { Place } from './places.ts'
+import { Places } from './places.ts'
 
 /** What tells how things are now. */
 interface Sources {
@@ -27,7 +32,7 @@ interface Sources {
   readonly metadata: Metadata
 }
 
-export class OpenInode {
+export class OpenInode implements Basis {
   readonly ino: InodeNumber
   readonly bucket: number
   /** Handles of this participant. */
@@ -42,13 +47,16 @@ export class OpenInode {
   hasNewContent = false
   /** Blocks beyond EOF were allocated ahead for appends: the last close trims them. */
   hasPreallocation = false
+  /** What the cache was read under: a {@link Basis} of claims. */
   generation = 0
+  arrivals = NEVER
   /** Everything known is so while this is the inode's change mark. */
   #mark = UNKNOWN
   extents: readonly Extent[] = []
   isCached = false
   #memory: (ArrayBuffer | undefined)[] = []
   #last = 0
+  readonly #places = new Places()
   readonly #device: Device
 
   constructor(ino: InodeNumber, device: Device) {
@@ -63,9 +71,11 @@ export class OpenInode {
     this.inode = layout.inode
     this.size = layout.inode.size
     this.generation = generation
+    this.arrivals = NEVER
     if (!this.isCached || !isSame(this.extents, layout.extents)) {
       this.extents = layout.extents
       this.#memory = []
+      this.#places.clear()
       this.#last = 0
     }
     this.isCached = true
@@ -133,6 +143,32 @@ export class OpenInode {
     if (known !== undefined) return known
     const { deviceBlock, count } = this.extents[index]
     return (this.#memory[index] = this.#device.map({ start: deviceBlock, count }))
+  }
+
+  /** A range that lies in one cached extent; undefined: it lies in several, or not in extents alone. */
+  place(offset: number, length: number): Place | undefined {
+    return this.#places.get(offset, length) ?? this.#resolve(offset, length)
+  }
+
+  #resolve(offset: number, length: number): Place | undefined {
+    const index = this.find(Math.floor(offset / BLOCK_SIZE))
+    if (index < 0) return undefined
+    const extent = this.extents[index]
+    if (offset + length > (extent.fileBlock + extent.count) * BLOCK_SIZE) return undefined
+    return this.#places.add(this.ino, offset, length, extent, index)
+  }
+
+  /** No handle is left: what only pins want is not kept for the next open. */
+  dropPlaces(): void {
+    this.#places.clear()
+  }
+
+  /** The bytes of a place, one view for all pins that are not revocable. Touch it under a claim only. */
+  viewOf(place: Place): Uint8Array {
+    if (place.view !== undefined) return place.view
+    const { offset, length, extent } = place
+    const at = offset - this.extents[extent].fileBlock * BLOCK_SIZE
+    return (place.view = new Uint8Array(this.memory(extent), at, length))
   }
 
   /** Whether cached extents cover bytes [start, end) without a hole. */

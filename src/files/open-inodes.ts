@@ -111,6 +111,7 @@ export class OpenInodes {
   }
 
   #keep(open: OpenInode): void {
+    open.dropPlaces()
     this.#idle.set(open.ino, open)
     if (this.#idle.size <= MOST_IDLE) return
     for (const oldest of this.#idle.keys()) {

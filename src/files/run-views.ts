@@ -30,9 +30,12 @@ export class RunViews {
   take(run: Run): RunView {
     const key = keyOf(run)
     const kept = this.#kept.get(key)
-    if (kept === undefined || kept.run.count !== run.count) return { run, memory: this.#device.map(run) }
-    this.#kept.delete(key)
-    return kept
+    if (kept !== undefined && kept.run.count === run.count) {
+      this.#kept.delete(key)
+      return kept
+    }
+    // Of the caller's object no more than the run: what is kept lives long.
+    return { run: { start: run.start, count: run.count }, memory: this.#device.map(run) }
   }
 
   prefetch({ run }: RunView): void {

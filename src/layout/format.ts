@@ -32,8 +32,9 @@ export const TABLE_HEADER_WORDS = 1024
  * breaks: how many break records are published for inodes of the bucket; never too low (a death may leave it too high).
  * changes: odd while names or attributes of an inode in the bucket are being changed, else a number that was never there
  * before (change-marks.ts).
+ * arrivals: how many were ever published, modulo 2^32; goes up after `breaks`, before the break's owner scans.
  */
-export const Bucket = { generation: 0, breaks: 1, changes: 2 } as const
+export const Bucket = { generation: 0, breaks: 1, changes: 2, arrivals: 3 } as const
 export const BUCKETS = 4096
 export const BUCKET_WORDS = 16
 export const TABLE_WORDS = TABLE_HEADER_WORDS + BUCKETS * BUCKET_WORDS

@@ -5,7 +5,6 @@ import { Slot } from './format.ts'
 import type { ClaimView } from './overlaps.ts'
 import { claimsOf } from './overlaps.ts'
 import type { PinTable } from './pin-table.ts'
-import { getWide } from './words.ts'
 
 /** What this process can tell about others: their command line; in debug mode where its own pins were taken. */
 export interface Witness {
@@ -45,7 +44,7 @@ export function listHolders(table: PinTable, witness: Witness, ino?: InodeNumber
 export function transactionHolders(table: PinTable, witness: Witness): Holder[] {
   const holders: Holder[] = []
   for (const slot of table.attached()) {
-    const sinceMs = getWide(table.slot(slot), Slot.transactionSince)
+    const sinceMs = table.slot(slot).getWide(Slot.transactionSince)
     if (sinceMs === 0 || slot === table.own.index || table.reapIfDead(slot)) continue
     holders.push({
       ...participant(table, witness, slot),
@@ -67,7 +66,7 @@ function participant(
     pid,
     threadId: words.load(Slot.threadId),
     slot,
-    command: witness.commandLine(pid, getWide(words, Slot.startTime)),
+    command: witness.commandLine(pid, words.getWide(Slot.startTime)),
   }
 }
 

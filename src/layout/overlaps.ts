@@ -22,7 +22,6 @@ import {
 import { chunkOf, isFilteredOut, recordAt } from './own-slot.ts'
 import type { PinTable } from './pin-table.ts'
 import type { Words } from './words.ts'
-import { getWide } from './words.ts'
 
 /** Bytes [start, end) of the device. */
 export interface DeviceBytes {
@@ -179,10 +178,10 @@ function viewOf(table: PinTable, slot: number, record: number, state: number, ch
     kind: (state & KIND_MASK) === RecordKind.pin ? 'pin' : 'copy',
     isTentative: (state & STATUS_MASK) === RecordStatus.tentative,
     isWrite: (chunk.get(at + Record.flags) & RecordFlag.write) !== 0,
-    ino: getWide(chunk, at + Record.ino) as InodeNumber,
-    offset: getWide(chunk, at + Record.offset),
-    length: getWide(chunk, at + Record.length),
-    sinceMs: getWide(chunk, at + Record.since),
+    ino: chunk.getWide(at + Record.ino) as InodeNumber,
+    offset: chunk.getWide(at + Record.offset),
+    length: chunk.getWide(at + Record.length),
+    sinceMs: chunk.getWide(at + Record.since),
     bytes,
   }
 }

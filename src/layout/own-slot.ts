@@ -15,7 +15,12 @@
  */
 import type { Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
-import {
+import * as format from './format.ts'
+import type { TableMemory } from './surroundings.ts'
+import type { Words } from './words.ts'
+
+/** Bound here: V8 compiles a module's own constants in, and loads and checks imported ones at each use. */
+const {
   CHUNK_RECORDS,
   CHUNK_SHIFT,
   FILTER_START,
@@ -32,10 +37,7 @@ import {
   REGION_SHIFT,
   SEQUENCE_SHIFT,
   Slot,
-} from './format.ts'
-import type { TableMemory } from './surroundings.ts'
-import type { Words } from './words.ts'
-import { setWide } from './words.ts'
+} = format
 
 const INDEX_MASK = CHUNK_RECORDS - 1
 
@@ -65,7 +67,6 @@ export class OwnSlot {
   /** Free records below #count, the lowest used last in, so that records stay dense. */
   readonly #free: number[] = []
   #count = 0
-  #live = 0
   /** Published runs for each filter word, so that `tidy` knows which marks are stale. */
   readonly #uses = new Int32Array(FILTER_WORDS)
   /** Mirror of the shared filter: reading one's own memory is cheaper. */
@@ -79,7 +80,7 @@ export class OwnSlot {
 
   /** Records in use, continuations included. */
   get live(): number {
-    return this.#live
+    return this.#count - this.#free.length
   }
 
   /** Publishes a tentative claim of one run; returns its record. Price: 40 ns. ENOSPC when the table cannot grow. */
@@ -156,7 +157,7 @@ export class OwnSlot {
     // Who writes a file and truncates it would scan its own records for the mark of that write.
     if (runs > 0 && (state & KIND_MASK) === RecordKind.copy)
       this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
-    this.#give(record)
+    this.#free.push(record)
     if (next !== 0) this.#releaseMore(next, runs - 1)
   }
 
@@ -174,10 +175,10 @@ export class OwnSlot {
 
   #describe(chunk: Words, at: number, claim: Claim): void {
     chunk.set(at + Record.flags, claim.flags)
-    setWide(chunk, at + Record.ino, claim.ino)
-    setWide(chunk, at + Record.offset, claim.offset)
-    setWide(chunk, at + Record.length, claim.length)
-    setWide(chunk, at + Record.since, claim.sinceMs)
+    chunk.setWide(at + Record.ino, claim.ino)
+    chunk.setWide(at + Record.offset, claim.offset)
+    chunk.setWide(at + Record.length, claim.length)
+    chunk.setWide(at + Record.since, claim.sinceMs)
     chunk.set(at + Record.edges, claim.edges)
   }
 
@@ -208,7 +209,7 @@ export class OwnSlot {
       left -= here
       next = chunk.get(at + Record.next)
       chunk.store(at, chunk.get(at) & ~0xff)
-      this.#give(record)
+      this.#free.push(record)
     }
   }
 
@@ -219,23 +220,14 @@ export class OwnSlot {
 
   #take(): number {
     const free = this.#free.pop()
-    if (free !== undefined) {
-      this.#live++
-      return free
-    }
+    if (free !== undefined) return free
     const record = this.#count
     const chunk = record >>> CHUNK_SHIFT
     if (chunk === this.#chunks.length) this.#chunks.push(this.#memory.chunk(this.index, chunk))
     // A record left over by an owner before us says free: the slot was cleared when it was taken over.
     this.#count = record + 1
-    this.#live++
     this.words.store(Slot.recordCount, this.#count)
     return record
-  }
-
-  #give(record: number): void {
-    this.#live--
-    this.#free.push(record)
   }
 
   #mark(start: number, count: number): void {

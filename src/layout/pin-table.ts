@@ -9,7 +9,13 @@
  *      may lie between commit and generation.
  */
 import type { InodeNumber } from '../units.ts'
-import {
+import * as format from './format.ts'
+import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
+import type { Bells, Clock, Liveness, TableMemory } from './surroundings.ts'
+import type { Words } from './words.ts'
+
+/** Bound here: V8 compiles a module's own constants in, and loads and checks imported ones at each use. */
+const {
   Break,
   BREAKS,
   BREAKS_START,
@@ -30,11 +36,7 @@ import {
   Table,
   TABLE_MAGIC,
   TABLE_WORDS,
-} from './format.ts'
-import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
-import type { Bells, Clock, Liveness, TableMemory } from './surroundings.ts'
-import type { Words } from './words.ts'
-import { getWide, setWide } from './words.ts'
+} = format
 
 export interface Surroundings {
   readonly memory: TableMemory
@@ -73,7 +75,7 @@ export function resetTable(memory: TableMemory): void {
     advanceBroken(memory, slot)
     clearSlot(memory, slot)
   }
-  // Generations go on from where they were: going on can't repeat one.
+  // Generations and arrivals go on from where they were: going on can't repeat one.
   for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isBreakCount(i)) table.set(i, 0)
   table.store(Table.version, FORMAT_VERSION)
   table.store(Table.magic, TABLE_MAGIC)
@@ -87,7 +89,7 @@ function advanceBroken(memory: TableMemory, slot: number): void {
   for (let i = 0; i < words.load(Slot.breakCount); i++) {
     const at = breakAt(i)
     if (words.load(at + Break.state) !== BreakState.free)
-      memory.table.add(bucketOf(getWide(words, at + Break.ino)) + Bucket.generation, 1)
+      memory.table.add(bucketOf(words.getWide(at + Break.ino)) + Bucket.generation, 1)
   }
 }
 
@@ -128,7 +130,7 @@ export class PinTable {
     const words = this.own.words
     words.set(Slot.pid, identity.pid)
     words.set(Slot.threadId, identity.threadId)
-    setWide(words, Slot.startTime, identity.startTime)
+    words.setWide(Slot.startTime, identity.startTime)
     words.store(Slot.state, 1)
     for (let count = this.slotCount; count <= slot; count = this.slotCount) {
       this.#table.compareExchange(Table.slotCount, count, slot + 1)
@@ -157,6 +159,16 @@ export class PinTable {
     return this.#table.load(bucket + Bucket.breaks)
   }
 
+  /** How many breaks have ever been published in the bucket, modulo 2^32: the same again, and none has come since. Never below 0. */
+  arrivals(bucket: number): number {
+    return this.#table.load(bucket + Bucket.arrivals) >>> 0
+  }
+
+  /** For `publishBreak`, after the break is counted in `breaks` and before anything is scanned for it. */
+  countArrival(bucket: number): void {
+    this.#table.add(bucket + Bucket.arrivals, 1)
+  }
+
   /** Breaks that overlap bytes [start, end) of an inode, with at least this state; those of the own slot as well. */
   *breaks(ino: InodeNumber, start: number, end: number, least: number): Generator<BreakView> {
     for (let slot = 0; slot < this.slotCount; slot++) {
@@ -166,20 +178,21 @@ export class PinTable {
         const at = breakAt(index)
         const state = words.load(at + Break.state)
         if (state < least || state === BreakState.preparing) continue
-        if (getWide(words, at + Break.ino) !== ino) continue
-        const from = getWide(words, at + Break.start)
-        const to = getWide(words, at + Break.end)
+        if (words.getWide(at + Break.ino) !== ino) continue
+        const from = words.getWide(at + Break.start)
+        const to = words.getWide(at + Break.end)
         if (from < end && start < to) {
-          yield { slot, index, state, ino, start: from, end: to, sinceMs: getWide(words, at + Break.since) }
+          yield { slot, index, state, ino, start: from, end: to, sinceMs: words.getWide(at + Break.since) }
         }
       }
     }
   }
 
   /**
-   * Publishes a break of the own slot. Order: words, state preparing, count, state: who finds the state sees the rest,
-   * and the count is never too low. A death between count and state leaves the count one too high, which costs pinners
-   * of the bucket a look at the breaks until the pool is opened afresh, and nothing else.
+   * Publishes a break of the own slot. Order: words, state preparing, count, arrival, state: who finds the state sees the
+   * rest, the count is never too low, and who finds the arrival finds the count (claims.ts). A death between count and
+   * state leaves the count one too high, which costs pinners of the bucket a look at the breaks until the pool is opened
+   * afresh, and nothing else.
    * Returns undefined when all BREAKS records are in use.
    */
   publishBreak(ino: InodeNumber, start: number, end: number, state: number): number | undefined {
@@ -187,13 +200,14 @@ export class PinTable {
     for (let index = 0; index < BREAKS; index++) {
       const at = breakAt(index)
       if (words.load(at + Break.state) !== BreakState.free) continue
-      setWide(words, at + Break.ino, ino)
-      setWide(words, at + Break.start, start)
-      setWide(words, at + Break.end, end)
-      setWide(words, at + Break.since, this.clock.nowMs())
+      words.setWide(at + Break.ino, ino)
+      words.setWide(at + Break.start, start)
+      words.setWide(at + Break.end, end)
+      words.setWide(at + Break.since, this.clock.nowMs())
       words.store(at + Break.state, BreakState.preparing)
       if (index >= words.load(Slot.breakCount)) words.store(Slot.breakCount, index + 1)
       this.#table.add(bucketOf(ino) + Bucket.breaks, 1)
+      this.countArrival(bucketOf(ino))
       words.store(at + Break.state, state)
       return index
     }
@@ -213,7 +227,7 @@ export class PinTable {
   #endBreak(words: Words, index: number): void {
     const at = breakAt(index)
     const state = words.load(at + Break.state)
-    const bucket = bucketOf(getWide(words, at + Break.ino))
+    const bucket = bucketOf(words.getWide(at + Break.ino))
     words.store(at + Break.state, BreakState.leaving)
     // Who died in `preparing` or `leaving` may or may not be counted: leave the count, never make it too low.
     if (state !== BreakState.preparing && state !== BreakState.leaving) this.#table.add(bucket + Bucket.breaks, -1)
@@ -241,7 +255,7 @@ export class PinTable {
   isOpenAnywhere(ino: InodeNumber): boolean {
     for (const slot of this.attached()) {
       for (const { chunk, at } of this.records(slot, RecordKind.open)) {
-        if (getWide(chunk, at + Record.ino) === ino && !this.reapIfDead(slot)) return true
+        if (chunk.getWide(at + Record.ino) === ino && !this.reapIfDead(slot)) return true
       }
     }
     return false
@@ -288,7 +302,7 @@ export class PinTable {
     for (let index = 0; index < words.load(Slot.breakCount); index++) {
       const at = breakAt(index)
       if (words.load(at + Break.state) === BreakState.free) continue
-      this.advanceGeneration(bucketOf(getWide(words, at + Break.ino)))
+      this.advanceGeneration(bucketOf(words.getWide(at + Break.ino)))
       this.#endBreak(words, index)
     }
     clearSlot(this.memory, slot)

@@ -14,7 +14,12 @@ export interface Words {
   compareExchange(index: number, expected: number, replacement: number): number
   get(index: number): number
   set(index: number, value: number): void
+  /** Plain as well: an integer from 0 to 2^53 - 1 in two words, the low one first. */
+  getWide(index: number): number
+  setWide(index: number, value: number): void
 }
+
+const HIGH = 0x1_0000_0000
 
 /** Words in a mapping that others map too. */
 export class MappedWords implements Words {
@@ -47,17 +52,14 @@ export class MappedWords implements Words {
   set(index: number, value: number): void {
     this.#words[index] = value
   }
-}
 
-const HIGH = 0x1_0000_0000
+  getWide(index: number): number {
+    return (this.#words[index] >>> 0) + (this.#words[index + 1] >>> 0) * HIGH
+  }
 
-/** Plain store of an integer below 2^53 into two words. */
-export function setWide(words: Words, index: number, value: number): void {
-  words.set(index, value | 0)
-  words.set(index + 1, (value / HIGH) | 0)
-}
-
-/** Plain load of what {@link setWide} stored. */
-export function getWide(words: Words, index: number): number {
-  return (words.get(index) >>> 0) + (words.get(index + 1) >>> 0) * HIGH
+  setWide(index: number, value: number): void {
+    this.#words[index] = value | 0
+    // A division less where none is needed, which is nearly everywhere.
+    this.#words[index + 1] = value < HIGH ? 0 : (value / HIGH) | 0
+  }
 }

@@ -9,6 +9,7 @@ import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
 import type { BusyOptions, WaitOptions } from '../files/file-system.ts'
 import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
 import { allocateRange, checkSize, growTo } from '../files/growth.ts'
+import type { Pinned, PinRange } from '../files/pinning.ts'
 import { pinRange, pinRangeNow } from '../files/pinning.ts'
 import type { Cutting } from '../files/ranges.ts'
 import { collapse, insert, punch, seek, truncateTo, zero } from '../files/ranges.ts'
@@ -17,6 +18,7 @@ import type { DaxMode } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import { bounceOf, writeBounceBack } from './bounce-pin.ts'
 import { OpenFile } from './open-file.ts'
+import type { WriteBack } from './pin.ts'
 import { Pin } from './pin.ts'
 import type { WriteTarget } from './pin-io.ts'
 import { writeFromPin } from './pin-io.ts'
@@ -28,7 +30,10 @@ export interface PinOptions extends WaitOptions {
   length: number
   /** 'write' gives blocks to holes. A 'read' view must not be written to. */
   mode: 'read' | 'write'
-  /** Default true: the views have length 0 after release. False: cheaper, and the caller must not touch them after release. */
+  /**
+   * Default true: the views have length 0 after release. False: cheaper, and the caller must not touch them after release;
+   * pins of the same range may share one view.
+   */
   revocable?: boolean | undefined
   /** Pins that may stay for long need a layout lease: EOPNOTSUPP. */
   longTerm?: boolean | undefined
@@ -62,7 +67,7 @@ export class File extends OpenFile {
       return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
     }
     const pinned = await pinRange(this.fs, this.opened, options, limits, this.path)
-    return new Pin(this.owner.pins, this, options, pinned)
+    return this.#newPin(options, pinned)
   }
 
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
@@ -74,7 +79,7 @@ export class File extends OpenFile {
         path: this.path,
       })
     }
-    return new Pin(this.owner.pins, this, options, pinRangeNow(this.fs, this.opened, options, this.path))
+    return this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
   }
 
   /**
@@ -303,8 +308,17 @@ export class File extends OpenFile {
       // What fails here is a failure of the store, which everything after meets as well.
       this.fs.openInodes.close(this.fs, open).catch((error: Error) => process.emitWarning(error))
     }
-    const bounce = { record: this.owner.nextBounceKey(), buffers: [copy], views: [] }
-    return new Pin(this.owner.pins, this, options, bounce, writeBack)
+    const views = options.revocable === false ? undefined : []
+    const bounce = { record: this.owner.nextBounceKey(), content: copy, views }
+    return this.#newPin(options, bounce, writeBack)
+  }
+
+  #newPin(range: PinRange, pinned: Pinned, writeBack?: WriteBack): Pin {
+    const { pins } = this.owner
+    const pin = new Pin(pins, this, range, pinned, writeBack)
+    if (range.mode === 'write') this.contentChanged()
+    pins.add(pin, pinned.record)
+    return pin
   }
 
   #checkPin({ offset, length, mode, longTerm }: PinOptions): void {
@@ -318,7 +332,6 @@ export class File extends OpenFile {
       const what = 'long-term pins need a layout lease, which this version does not have; pin for the time of one I/O'
       throw systemError('EOPNOTSUPP', what, { syscall: 'pin', path: this.path })
     }
-    this.mustBeOpen('pin')
     if (this.fs.isReadOnly) {
       const what =
         'a pool that is open for reading only publishes no pins, so nobody would leave the blocks alone; read() and sendTo() give copies, or open the pool without { readOnly: true }'

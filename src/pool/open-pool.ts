@@ -19,7 +19,6 @@ import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
-import { setWide } from '../layout/words.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
@@ -88,7 +87,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       marks,
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
-        setWide(table.own.words, Slot.transactionSince, since)
+        table.own.words.setWide(Slot.transactionSince, since)
       },
       whoHoldsTransaction: () => transactionHolders(table, witness),
       onNoSpace: () => reserve.giveBack(),

@@ -10,14 +10,13 @@
  */
 import { systemError } from '../errors.ts'
 import type { Pinned, PinRange } from '../files/pinning.ts'
-import type { RunView } from '../files/run-views.ts'
 import type { OwnPins } from './own-pins.ts'
 import type { ReadSource, WriteTarget } from './pin-io.ts'
 import { readIntoPin, writeFromPin } from './pin-io.ts'
+import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 
 const MOST_REFERENCES = 0x7fff_ffff
 const NO_BUFFERS: readonly Uint8Array[] = []
-const NO_VIEWS: readonly RunView[] = []
 
 /** The file a pin was taken of. */
 export interface PinnedFile {
@@ -41,44 +40,50 @@ export class Pin implements Disposable {
   readonly offset: number
   readonly length: number
   readonly mode: 'read' | 'write'
-  /** One view for each run of blocks, in order; a hole, of a read pin, is a run of zeros. Empty after release. */
-  buffers: readonly Uint8Array[]
+  /** A structured clone would be a copy without its claim. */
+  protected readonly threadBound = STAYS_IN_ITS_THREAD
   readonly #owner: OwnPins
   readonly #file: PinnedFile
   /** In the own slot; below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
   readonly #record: number
-  #views: readonly RunView[]
-  readonly #isRevocable: boolean
+  #content: Pinned['content']
+  #views: Pinned['views']
   readonly #writeBack: WriteBack | undefined
-  #references = 1
+  #references: number
 
   /** For `file.pin()` and `file.pinSync()`. */
   constructor(
     owner: OwnPins,
     file: PinnedFile,
     range: PinRange,
-    { record, buffers, views }: Pinned,
-    writeBack?: WriteBack,
+    { record, content, views }: Pinned,
+    writeBack: WriteBack | undefined,
   ) {
     this.offset = range.offset
     this.length = range.length
     this.mode = range.mode
-    this.buffers = buffers
     this.#owner = owner
     this.#file = file
     this.#record = record
+    this.#content = content
     this.#views = views
-    this.#isRevocable = range.revocable !== false
     this.#writeBack = writeBack
-    if (range.mode === 'write') file.contentChanged()
-    owner.add(this, record)
+    this.#references = 1
+  }
+
+  /** One view for each run of blocks, in order; a hole, of a read pin, is a run of zeros. Empty after release. */
+  get buffers(): readonly Uint8Array[] {
+    if (this.#content instanceof Uint8Array) this.#content = [this.#content]
+    return this.#content
   }
 
   /** The single view. EINVAL (`ERR_HOLDFAST_SCATTERED`) when the range lies in several runs: use `buffers`. ESTALE after release. */
   get buffer(): Uint8Array {
-    if (this.buffers.length === 1) return this.buffers[0]
+    const content = this.#content
+    if (content instanceof Uint8Array) return content
+    if (content.length === 1) return content[0]
     this.#mustBeHeld('buffer')
-    const what = `the range lies in ${this.buffers.length} runs of blocks; use pin.buffers`
+    const what = `the range lies in ${content.length} runs of blocks; use pin.buffers`
     throw systemError('EINVAL', what, { syscall: 'buffer', path: this.#file.path })
   }
 
@@ -120,10 +125,12 @@ export class Pin implements Disposable {
   }
 
   #takeViews(): void {
-    for (const view of this.#views) this.#owner.revoke(view)
-    this.#views = NO_VIEWS
-    if (this.#isRevocable) for (const buffer of this.buffers) detachOwn(buffer)
-    this.buffers = NO_BUFFERS
+    if (this.#views !== undefined) {
+      for (const view of this.#views) this.#owner.revoke(view)
+      for (const buffer of this.buffers) detachOwn(buffer)
+      this.#views = undefined
+    }
+    this.#content = NO_BUFFERS
   }
 
   /**
@@ -133,7 +140,7 @@ export class Pin implements Disposable {
    */
   async writeTo(target: WriteTarget, options: IoOptions = {}): Promise<number> {
     this.retain()
-    for (const view of this.#views) this.#owner.prefetch(view)
+    for (const view of this.#views ?? []) this.#owner.prefetch(view)
     try {
       return await writeFromPin(this.buffers, target, options)
     } finally {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hasBreak, tryClaim } from '../../src/layout/claims.ts'
+import { hasBreak, NEVER, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
 import { Break, BREAKS, breakAt, BreakState, bucketOf, BUCKETS } from '../../src/layout/format.ts'
 import type { InodeNumber } from '../../src/units.ts'
 import { claimOf, run, World } from './world.ts'
@@ -30,12 +30,36 @@ test('promise 3: a pin of the range is refused while a change waits, a copy and 
   const world = new World()
   const { table } = world.join()
   table.publishBreak(INO, 4096, 8192, BreakState.waiting)
-  const generation = table.generation(bucket)
-  assert.equal(tryClaim(table, claimOf({ ino: INO, offset: 4096 }), [run(1)], generation), 'break')
-  assert.equal(typeof tryClaim(table, claimOf({ ino: INO, offset: 8192 }), [run(2)], generation), 'number')
-  assert.equal(typeof tryClaim(table, claimOf({ ino: INO, offset: 4096, kind: 0x20 }), [run(1)], generation), 'number')
+  const basis = { bucket, generation: table.generation(bucket), arrivals: NEVER }
+  assert.equal(tryClaim(table, claimOf({ ino: INO, offset: 4096 }), [run(1)], basis), 'break')
+  assert.equal(typeof tryClaim(table, claimOf({ ino: INO, offset: 8192 }), [run(2)], basis), 'number')
+  assert.equal(typeof tryClaim(table, claimOf({ ino: INO, offset: 4096, kind: 0x20 }), [run(1)], basis), 'number')
   table.advanceGeneration(bucket)
-  assert.equal(tryClaim(table, claimOf({ ino: INO, offset: 8192 }), [run(2)], generation), 'stale')
+  assert.equal(tryClaim(table, claimOf({ ino: INO, offset: 8192 }), [run(2)], basis), 'stale')
+})
+
+test('promise 3: a pin under a layout that served before is refused by a break that came since, and served when it has gone', () => {
+  const world = new World()
+  const { table } = world.join()
+  const other = world.join().table
+  const basis = { bucket, generation: table.generation(bucket), arrivals: NEVER }
+  const pin = (): number | string => {
+    const outcome = tryClaim(table, claimOf({ ino: INO }), [run(1)], basis)
+    if (typeof outcome === 'number') releaseClaim(table, outcome, INO)
+    return outcome
+  }
+  assert.equal(typeof pin(), 'number')
+  assert.equal(basis.arrivals, table.arrivals(bucket), 'nobody was there: the next pin need not look')
+  for (const isCommitted of [false, true]) {
+    const index = other.publishBreak(INO, 0, 4096, BreakState.waiting)!
+    assert.equal(pin(), 'break')
+    other.setBreakState(index, BreakState.watching)
+    assert.equal(typeof pin(), 'number')
+    assert.notEqual(basis.arrivals, table.arrivals(bucket), 'a break is there: the next pin looks again')
+    if (isCommitted) other.advanceGeneration(bucket)
+    other.takeBreakBack(index)
+    assert.equal(pin(), isCommitted ? 'stale' : 0)
+  }
 })
 
 test('the thirty-third break of a participant is refused until one is taken back', () => {

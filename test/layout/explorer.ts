@@ -77,6 +77,9 @@ export interface Exploration {
   readonly violation: { readonly message: string; readonly schedule: readonly string[] } | undefined
 }
 
+/** A Set takes no more: 2^24. */
+const MOST_KEYS = 0xff_ffff
+
 class Suspended extends Error {}
 class NewHotWord extends Error {}
 /** One will do: a stack for each would be most of the work. */
@@ -114,6 +117,12 @@ function wordsOver(base: number, perform: (operation: Operation) => number): Wor
     compareExchange: (index, expected, replacement) => operation('swap', index, replacement, expected),
     get: (index) => operation('get', index),
     set: (index, value) => void operation('set', index, value),
+    // Two words, as in MappedWords; numbers are small.
+    getWide: (index) => operation('get', index) + operation('get', index + 1),
+    setWide: (index, value) => {
+      operation('set', index, value)
+      operation('set', index + 1)
+    },
   }
 }
 
@@ -170,10 +179,10 @@ class Explorer {
     for (const [address, index] of this.#hot) words[index] = this.#initial.get(address) ?? 0
     const memory = this.#shared(words)
     const roots = actors.map((_, actor) => this.#replay(actor, []))
-    const seen = new Set<string>()
+    const seen = [new Set<string>()]
     const first: State = { memory, nodes: roots, dead: 0, parent: undefined, actor: 0, operation: undefined, result: 0 }
     const stack = [first]
-    seen.add(keyOf(first))
+    seen[0].add(keyOf(first))
     while (stack.length > 0) {
       const state = stack.pop()!
       this.states++
@@ -208,11 +217,13 @@ class Explorer {
     return undefined
   }
 
-  #isNew(seen: Set<string>, state: State): boolean {
+  #isNew(seen: Set<string>[], state: State): boolean {
     this.transitions++
-    const before = seen.size
-    seen.add(keyOf(state))
-    return seen.size > before
+    const key = keyOf(state)
+    if (seen.some((keys) => keys.has(key))) return false
+    if (seen[0].size === MOST_KEYS) seen.unshift(new Set())
+    seen[0].add(key)
+    return true
   }
 
   /** An actor's operation, and what follows from it quietly. */

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RecordFlag, RecordKind, Slot } from '../../src/layout/format.ts'
 import { describeHolders, listHolders, transactionHolders } from '../../src/layout/holders.ts'
-import { setWide } from '../../src/layout/words.ts'
 import type { InodeNumber } from '../../src/units.ts'
 import { claimOf, run, World } from './world.ts'
 
@@ -40,8 +39,8 @@ test('whoever is in a transaction is named, but not oneself', () => {
   const world = new World()
   const { table } = world.join()
   const other = world.join()
-  setWide(other.table.own.words, Slot.transactionSince, world.clock.nowMs())
-  setWide(table.own.words, Slot.transactionSince, world.clock.nowMs())
+  other.table.own.words.setWide(Slot.transactionSince, world.clock.nowMs())
+  table.own.words.setWide(Slot.transactionSince, world.clock.nowMs())
   world.clock.pass(5)
   assert.deepEqual(
     transactionHolders(table, witness).map(({ pid, kind, ageMs }) => ({ pid, kind, ageMs })),

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { breakInTheWayOf, hasBreak, releaseClaim } from '../../src/layout/claims.ts'
+import { breakInTheWayOf, hasBreak, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
 import { bucketOf } from '../../src/layout/format.ts'
 import { PinTable } from '../../src/layout/pin-table.ts'
 import type { Cast, Protocol } from './pin-protocol.ts'
@@ -39,6 +39,15 @@ const CASTS: Record<string, Casts> = {
   'a pinner of two runs and a change of the second, both mortal': {
     pinner: { role: pinner([0, 1]), isMortal: true },
     change: { role: breaker(1), isMortal: true },
+  },
+  'a pinner that pins twice under one layout and a change': {
+    pinner: { role: pinner([0], { pins: 2, tries: 1, caches: true }) },
+    change: { role: breaker(0) },
+  },
+  'a pinner that pins twice under one layout, a change that dies and a reaper': {
+    pinner: { role: pinner([0], { pins: 2, tries: 1, caches: true }) },
+    change: { role: breaker(0, { reclaims: false }), isMortal: true },
+    reaper: { role: reaper },
   },
   'a pinner of a block that a collapse moves and a punch takes': {
     pinner: { role: pinner([1]), isMortal: true },
@@ -82,7 +91,7 @@ const withoutRecheck: Protocol['tryClaim'] = (table, claim, runs) => {
   return record
 }
 
-const generationBeforeBreaks: Protocol['tryClaim'] = (table, claim, runs, generation) => {
+const generationBeforeBreaks: Protocol['tryClaim'] = (table, claim, runs, { generation }) => {
   const record = table.own.publish(claim, runs)
   const isSame = table.generation(bucketOf(claim.ino)) === generation
   const isBroken = hasBreak(table, claim.ino as never, claim.offset, claim.length, breakInTheWayOf(claim.kind))
@@ -94,7 +103,7 @@ const generationBeforeBreaks: Protocol['tryClaim'] = (table, claim, runs, genera
   return 'stale'
 }
 
-const onlyFirstRun: Protocol['tryClaim'] = (table, claim, runs, generation) => {
+const onlyFirstRun: Protocol['tryClaim'] = (table, claim, runs, { generation }) => {
   const record = table.own.publish(claim, runs.slice(0, 1))
   const bucket = bucketOf(claim.ino)
   if (table.breakCount(bucket) === 0 && table.generation(bucket) === generation) {
@@ -103,6 +112,27 @@ const onlyFirstRun: Protocol['tryClaim'] = (table, claim, runs, generation) => {
   }
   releaseClaim(table, record, claim.ino)
   return 'stale'
+}
+
+/** A pinner that remembers the arrivals although a break is published. */
+const rememberedTooSoon: Protocol['tryClaim'] = (table, claim, runs, basis) => {
+  const arrivals = table.arrivals(basis.bucket)
+  const record = tryClaim(table, claim, runs, basis)
+  if (typeof record === 'number') basis.arrivals = arrivals
+  return record
+}
+
+/** A pinner that looks at the breaks first, and at the arrivals to remember afterwards. */
+const rememberedTooLate: Protocol['tryClaim'] = (table, claim, runs, basis) => {
+  const isCalm = table.breakCount(basis.bucket) === 0
+  const record = tryClaim(table, claim, runs, basis)
+  if (typeof record === 'number' && isCalm) basis.arrivals = table.arrivals(basis.bucket)
+  return record
+}
+
+/** A table whose breaks come without being counted among the arrivals. */
+class SilentTable extends PinTable {
+  override countArrival(): void {}
 }
 
 /** A table that clears a dead owner's break as if nothing could have been committed. */
@@ -114,6 +144,7 @@ const with_ = (casts: Casts, protocol: Partial<Protocol>): Casts =>
   Object.fromEntries(Object.entries(casts).map(([name, cast]) => [name, { ...cast, protocol }]))
 
 const PAIR: Casts = { pinner: { role: pinner([0]) }, change: { role: breaker(0) } }
+const CACHING = CASTS['a pinner that pins twice under one layout and a change']
 const REAPED = CASTS['a pinner, a change that dies and a reaper']
 
 const FAULTS: Record<string, { casts: Casts; promise: RegExp }> = {
@@ -123,6 +154,18 @@ const FAULTS: Record<string, { casts: Casts; promise: RegExp }> = {
   },
   'the generation is checked before the breaks': {
     casts: with_(PAIR, { tryClaim: generationBeforeBreaks }),
+    promise: /promise [12]/,
+  },
+  'a change arrives uncounted': {
+    casts: { ...CACHING, change: { ...CACHING['change'], protocol: { Table: SilentTable } } },
+    promise: /promise [12]/,
+  },
+  'arrivals are remembered while a break is published': {
+    casts: with_(CACHING, { tryClaim: rememberedTooSoon }),
+    promise: /promise [12]/,
+  },
+  'arrivals are remembered that came after the look at the breaks': {
+    casts: with_(CACHING, { tryClaim: rememberedTooLate }),
     promise: /promise [12]/,
   },
   'a dead change’s break is cleared and the generation left as it is': {

@@ -1,7 +1,7 @@
 /** Who only reads: every schedule of its copies beside changes, deaths and a fresh opening; and that it stores nothing. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { breakInTheWayOf, hasBreak, refusalOf } from '../../src/layout/claims.ts'
+import { breakInTheWayOf, hasBreak, NEVER, refusalOf } from '../../src/layout/claims.ts'
 import { BreakState, bucketOf, RecordKind } from '../../src/layout/format.ts'
 import { flushDma } from '../../src/layout/flush-dma.ts'
 import { ObserverTable } from '../../src/layout/observer.ts'
@@ -57,13 +57,17 @@ describe('promise 6: a copy without a claim never is another file’s content, i
   }
 })
 
-const generationBeforeBreaks: Protocol['refusalOf'] = (table, kind, ino, offset, length, generation) => {
-  if (table.generation(bucketOf(ino)) !== generation) return 'stale'
+const generationBeforeBreaks: Protocol['refusalOf'] = (
+  table,
+  { kind, ino, offset, length },
+  { bucket, generation },
+) => {
+  if (table.generation(bucket) !== generation) return 'stale'
   return hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind)) ? 'break' : undefined
 }
 
-const generationOnly: Protocol['refusalOf'] = (table, _kind, ino, _offset, _length, generation) =>
-  table.generation(bucketOf(ino)) === generation ? undefined : 'stale'
+const generationOnly: Protocol['refusalOf'] = (table, _claim, { bucket, generation }) =>
+  table.generation(bucket) === generation ? undefined : 'stale'
 
 /** As if nobody who only reads could be there. */
 const forgetful: typeof resetTable = (memory) =>
@@ -107,7 +111,9 @@ function guarded(memory: TableMemory): TableMemory {
   const guard = (words: Words): Words => ({
     load: (index) => words.load(index),
     get: (index) => words.get(index),
+    getWide: (index) => words.getWide(index),
     store: refuse,
+    setWide: refuse,
     add: refuse,
     compareExchange: refuse,
     set: refuse,
@@ -127,9 +133,12 @@ test('it claims, lets go, waits and leaves without a store, and nobody sees its 
   const table: PinTable = new ObserverTable(guarded(world.memory), (slot) => world.locks.has(slot), world.clock)
   const broken = writer.table.publishBreak(INO, 0, 4096, BreakState.committing)
   assert.ok(broken !== undefined)
-  const record = table.own.publish(claimOf({ ino: INO }), [run(3, 2), run(9)])
+  const bucket = bucketOf(INO)
+  const basis = { bucket, generation: table.generation(bucket), arrivals: NEVER }
+  const claim = claimOf({ kind: RecordKind.copy, ino: INO, offset: 0, length: 4096 })
+  const record = table.own.publish(claim, [run(3, 2), run(9)])
   table.own.grant(record)
-  assert.equal(refusalOf(table, RecordKind.copy, INO, 0, 4096, table.generation(bucketOf(INO))), 'break')
+  assert.equal(refusalOf(table, claim, basis), 'break')
   table.own.release(record)
   table.own.tidy()
   table.ring(writer.slot)

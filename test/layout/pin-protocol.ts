@@ -297,12 +297,13 @@ export const observer =
     const table = new ObserverTable(memoryOf(actor), (slot) => locks.load(slot) !== 0, clock)
     actor.start()
     for (let attempt = 0; attempt < tries; attempt++) {
-      const generation = table.generation(bucketOf(FILE))
+      const bucket = bucketOf(FILE)
+      const basis = { bucket, generation: table.generation(bucket), arrivals: NEVER }
+      const claim = claimOf({ kind: RecordKind.copy, ino: FILE, offset: offset * BLOCK_SIZE, length: BLOCK_SIZE })
       const block = actor.step('resolve', (memory) => memory.get(mappedAt(offset)))
       if (block === 0) return
       const state = actor.step('copy', (memory) => memory.get(blockState(block)))
-      const at = offset * BLOCK_SIZE
-      const refusal = protocol.refusalOf(table, RecordKind.copy, FILE, at, BLOCK_SIZE, generation)
+      const refusal = protocol.refusalOf(table, claim, basis)
       if (refusal !== undefined) continue
       actor.step('take the copy', (memory) => {
         if (state === State.other) memory.set(MISREAD, block)

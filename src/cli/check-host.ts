@@ -9,7 +9,7 @@ import { fileSystemOf } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { mapShared } from '../platform/memory-map.ts'
 import { BLOCK_SIZE } from '../units.ts'
-import { temporaryName } from './copying.ts'
+import { temporaryName } from './copying/places.ts'
 import { formatSize } from './sizes.ts'
 
 export interface Check {

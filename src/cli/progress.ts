@@ -1,4 +1,7 @@
-/** Progress of a long copy: one line on a terminal's standard error, after a second, and what it came to at the end. */
+/**
+ * Progress of a long copy: one line on a terminal's standard error, after a second, and what it came to at the end. Files
+ * are told when they are counted: in copies of trees.
+ */
 import { formatDuration } from './durations.ts'
 import { formatSize } from './sizes.ts'
 
@@ -12,6 +15,7 @@ export class Progress implements Disposable {
   readonly #startedMs = performance.now()
   readonly #timer: NodeJS.Timeout | undefined
   #doneBytes = 0
+  #doneFiles = 0
   #isShown = false
 
   /** `totalBytes` undefined: nobody knows, as of standard input. */
@@ -29,18 +33,32 @@ export class Progress implements Disposable {
     this.#doneBytes += bytes
   }
 
+  addFile(): void {
+    this.#doneFiles++
+  }
+
   /** What it came to; only when there was something to see before. */
   finish(): void {
-    const rate = formatSize((this.#doneBytes / Math.max(1, this.#elapsedMs)) * 1000)
     if (!this.#isShown) return
-    const summary = `${formatSize(this.#doneBytes)} in ${formatDuration(this.#elapsedMs)}, ${rate}/s`
-    process.stderr.write(`${CLEAR_LINE}${this.#label}  ${summary}\n`)
+    const rate = formatSize((this.#doneBytes / Math.max(1, this.#elapsedMs)) * 1000)
+    const done = [...this.#filesDone(), formatSize(this.#doneBytes)].join(', ')
+    process.stderr.write(`${CLEAR_LINE}${this.#label}  ${done} in ${formatDuration(this.#elapsedMs)}, ${rate}/s\n`)
+    this.#isShown = false
+  }
+
+  /** Makes room for a line of somebody else. */
+  clear(): void {
+    if (this.#isShown) process.stderr.write(CLEAR_LINE)
     this.#isShown = false
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
-    if (this.#isShown) process.stderr.write(CLEAR_LINE)
+    this.clear()
+  }
+
+  #filesDone(): string[] {
+    return this.#doneFiles === 0 ? [] : [`${this.#doneFiles} file${this.#doneFiles === 1 ? '' : 's'}`]
   }
 
   get #elapsedMs(): number {
@@ -49,14 +67,15 @@ export class Progress implements Disposable {
 
   #show(): void {
     // Nothing yet: somebody may be typing what is copied.
-    if (this.#elapsedMs < FIRST_AFTER_MS || this.#doneBytes === 0) return
+    if (this.#elapsedMs < FIRST_AFTER_MS || this.#doneBytes + this.#doneFiles === 0) return
     this.#isShown = true
     const done = this.#doneBytes
     const bytesPerMs = done / this.#elapsedMs
-    const parts = [this.#label, formatSize(done)]
     const total = this.#totalBytes
-    if (total !== undefined && total > 0) {
-      parts[1] += ` of ${formatSize(total)}`
+    const parts = [this.#label, ...this.#filesDone()]
+    if (total === undefined || total === 0) parts.push(formatSize(done))
+    else {
+      parts.push(`${formatSize(done)} of ${formatSize(total)}`)
       parts.push(`${Math.floor((done / total) * 100)}%`.padStart(4))
     }
     parts.push(`${formatSize(bytesPerMs * 1000)}/s`.padStart(7))

@@ -1,6 +1,7 @@
 /**
  * Errors on standard error: `holdfast: VERB: message`, and the holders; with --json one object in one line,
- * `{"error":{"code","message","syscall","path","dest","holders"}}`. Our own mistakes come with their stack.
+ * `{"error":{"code","message","syscall","path","dest","holders"}}`. Our own mistakes come with their stack. A warning is
+ * `holdfast: VERB: warning: message, 'path'`, or `{"warning":{"message","path"}}`.
  */
 import { codeOf } from '../errors.ts'
 import type { HoldfastError, Holder } from '../index.ts'
@@ -19,6 +20,11 @@ export const isUsageError = (error: unknown): boolean =>
 export async function reportError(verb: string, error: unknown, isJson: boolean): Promise<void> {
   const text = isJson ? `${toJson({ error: describe(error) })}\n` : await textOf(verb, error)
   await write(process.stderr, text).catch(ignoreBrokenPipe)
+}
+
+export async function reportWarning(verb: string, message: string, path: string, isJson: boolean): Promise<void> {
+  const text = `holdfast: ${verb}: warning: ${message}, '${path}'`.replaceAll(/\p{Cc}/gu, '?')
+  await write(process.stderr, `${isJson ? toJson({ warning: { message, path } }) : text}\n`).catch(ignoreBrokenPipe)
 }
 
 function describe(error: unknown): object {

@@ -12,7 +12,7 @@ import { Interruption } from './interruption.ts'
 import type { Interrupted } from './interruption.ts'
 import { toJson, write } from './output.ts'
 import { Progress } from './progress.ts'
-import { isUsageError, reportError } from './report-error.ts'
+import { isUsageError, reportError, reportWarning } from './report-error.ts'
 
 /** What a verb came to. */
 export interface Outcome {
@@ -33,6 +33,9 @@ export interface Run {
   hasChanged: boolean
   /** Of a copy; `totalBytes` undefined when nobody knows. */
   progress(totalBytes: number | undefined): Progress
+  /** For what fails while the rest goes on; the exit code is the verb's to give. */
+  report(error: unknown): Promise<void>
+  warn(message: string, path: string): Promise<void>
 }
 
 export interface VerbHelp {
@@ -85,11 +88,20 @@ async function carryOut(
 ): Promise<number> {
   using interruption = new Interruption()
   const { signal } = interruption
+  let progress: Progress | undefined
   const run: Run = {
     signal,
     isJson,
     hasChanged: false,
-    progress: (totalBytes) => new Progress(name, totalBytes, !isJson),
+    progress: (totalBytes) => (progress = new Progress(name, totalBytes, !isJson)),
+    report: (error) => {
+      progress?.clear()
+      return reportError(name, error, isJson)
+    },
+    warn: (message, path) => {
+      progress?.clear()
+      return reportWarning(name, message, path, isJson)
+    },
   }
   let exitCode: number = ExitCode.done
   try {

@@ -1,56 +1,62 @@
-/** `holdfast get`: a file of the pool to the host. */
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+/** `holdfast get`: a file or directory of the pool to the host. */
+import { chmod, open, realpath, stat } from 'node:fs/promises'
 import type { Stats } from 'node:fs'
 import type { Command } from 'commander'
-import { codeOf } from '../../errors.ts'
+import { systemError } from '../../errors.ts'
 import type { File, Pool } from '../../index.ts'
-import { sendToHandle, temporaryName } from '../copying.ts'
-import type { Progress } from '../progress.ts'
-import type { Run } from '../verb.ts'
+import { singleMode } from '../copying/attributes.ts'
+import { sendToHost } from '../copying/contents.ts'
+import { hostTarget } from '../copying/host-tree.ts'
+import { behindLinks, hostPlaceFor, treeName } from '../copying/places.ts'
+import { poolSource } from '../copying/pool-tree.ts'
+import { replaceHostFile } from '../copying/replace-host-file.ts'
+import type { TreeNode } from '../copying/tree.ts'
+import { copyTree, treeOutcome } from '../copying/tree.ts'
+import { UsageError } from '../report-error.ts'
+import type { Outcome, Run } from '../verb.ts'
 import { does, poolVerb } from '../verb.ts'
 import { withPool } from '../with-pool.ts'
 
 export function getVerb(): Command {
-  const command = poolVerb('get', 'Copy a file of the pool to the host.', {
+  const command = poolVerb('get', 'Copy a file or directory of the pool to the host.', {
     more:
       'A host file is replaced when the copy is whole and on disk. If HOSTFILE is a directory the file goes into it. ' +
-      'Holes stay holes. This is how a file of a pool in use is backed up.',
-    examples: ['get /data/pool /videos/video.mp4 video.mp4', 'get /data/pool /dump.sql - | gzip > dump.sql.gz'],
+      'Holes stay holes. This is how the files of a pool in use are backed up.\n\n' +
+      'With -r directories are copied as put -r does it, but for /lost+found; times arrive to a microsecond.',
+    examples: [
+      'get /data/pool /videos/video.mp4 video.mp4',
+      'get /data/pool /dump.sql - | gzip > dump.sql.gz',
+      'get -r /data/pool / /backups/pool',
+    ],
   })
-    .argument('<PATH>', 'file of the pool')
+    .argument('<PATH>', 'file of the pool; with -r a directory, too')
     .argument('<HOSTFILE>', "where to, '-' for standard output")
-  return does(command, (run, poolPath: string, path: string, hostFile: string) =>
-    withPool(run, poolPath, async (pool) => {
-      await using file = await pool.open(path, 'r')
-      const { size } = await file.stat()
-      if (hostFile === '-') {
-        await file.sendTo(process.stdout, { signal: run.signal })
-        return undefined
-      }
-      using progress = run.progress(size)
-      const place = await hostPlace(hostFile, basename(path))
-      const old = await statUnlessMissing(place)
-      if (old === undefined || old.isFile()) await replaceHostFile(run, pool, file, place, old, progress)
-      else await sendToSpecialFile(run, file, place)
-      progress.finish()
-      return { json: { path, hostFile: place, bytes: size } }
-    }),
+    .option('-r, --recursive', 'directories too, with all that is in them')
+  return does(command, (run, poolPath: string, path: string, hostFile: string, flags: { recursive?: boolean }) =>
+    withPool(run, poolPath, (pool) => (flags.recursive === true ? getTree : getFile)(run, pool, path, hostFile)),
   )
 }
 
-async function hostPlace(hostFile: string, name: string): Promise<string> {
-  const found = await statUnlessMissing(hostFile)
-  if (found?.isDirectory() === true) return join(hostFile, name)
-  // A link leads to the file that is meant; a rename would replace the link.
-  return found === undefined ? hostFile : realpath(hostFile)
-}
-
-async function statUnlessMissing(path: string): Promise<Stats | undefined> {
-  return stat(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+async function getFile(run: Run, pool: Pool, path: string, hostFile: string): Promise<Outcome | undefined> {
+  if ((await pool.stat(path)).isDirectory())
+    throw systemError('EISDIR', 'this is a directory; copy it with -r', { syscall: 'open', path })
+  await using file = await pool.open(path, 'r')
+  if (hostFile === '-') {
+    await file.sendTo(process.stdout, { signal: run.signal })
+    return undefined
+  }
+  const { size, mode } = await file.stat()
+  using progress = run.progress(size)
+  const wanted = await hostPlaceFor(pool, hostFile, treeName(path))
+  const { place, found } = await behindLinks<Stats>(wanted, stat, realpath)
+  if (found === undefined || found.isFile()) {
+    await replaceHostFile(run, place, async (temporary) => {
+      await sendToHost(run, file, temporary, true, progress)
+      await chmod(temporary, singleMode(pool, mode)(found))
+    })
+  } else await sendToSpecialFile(run, file, place)
+  progress.finish()
+  return { json: { path, hostFile: place, bytes: size } }
 }
 
 /** A pipe, a terminal, /dev/null: written to, never replaced. */
@@ -59,29 +65,23 @@ async function sendToSpecialFile({ signal }: Run, file: File, place: string): Pr
   await file.sendTo(target, { signal })
 }
 
-/** Written beside its place and renamed over it, so that there is never half of it. */
-async function replaceHostFile(
-  run: Run,
-  pool: Pool,
-  file: File,
-  place: string,
-  old: Stats | undefined,
-  progress: Progress,
-): Promise<void> {
-  const temporary = join(dirname(place), temporaryName())
-  const { mode } = await file.stat()
-  try {
-    {
-      await using target = await open(temporary, 'wx', mode & 0o777)
-      if (old !== undefined) await target.chmod(old.mode & 0o7777)
-      await sendToHandle(run, pool, file, target, progress)
-      await target.sync()
-    }
-    run.signal.throwIfAborted()
-    await rename(temporary, place)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    if (error instanceof Error) error.message = error.message.replaceAll(temporary, place)
-    throw error
+async function getTree(run: Run, pool: Pool, path: string, hostPath: string): Promise<Outcome> {
+  if (hostPath === '-') throw new UsageError('standard output takes single files')
+  await pool.lstat(path)
+  const to = await hostPlaceFor(pool, hostPath, treeName(path))
+  using progress = run.progress(undefined)
+  const trees = {
+    source: poolSource(pool),
+    target: hostTarget,
+    copyFile: async (from: string, place: string, node: TreeNode, isTaken: boolean): Promise<void> => {
+      await using file = await pool.open(from, 'r')
+      await replaceHostFile(run, place, async (temporary) => {
+        await sendToHost(run, file, temporary, isTaken, progress)
+        await hostTarget.finish(temporary, node)
+      })
+    },
   }
+  const tally = await copyTree(run, trees, path, to, progress)
+  progress.finish()
+  return treeOutcome(path, to, tally)
 }

@@ -1,7 +1,7 @@
 /** `holdfast ln`: one more name, or a symlink. */
 import { posix } from 'node:path'
 import type { Command } from 'commander'
-import { placeFor } from '../copying.ts'
+import { placeFor } from '../copying/places.ts'
 import { does, poolVerb } from '../verb.ts'
 import { withPool } from '../with-pool.ts'
 

@@ -1,7 +1,7 @@
 /** `holdfast mv`: another name within the pool. */
 import { posix } from 'node:path'
 import type { Command } from 'commander'
-import { placeFor } from '../copying.ts'
+import { placeFor } from '../copying/places.ts'
 import type { BusyFlags } from '../options.ts'
 import { busyOptions, withBusyOptions } from '../options.ts'
 import { UsageError } from '../report-error.ts'

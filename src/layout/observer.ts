@@ -7,7 +7,7 @@
  *
  *   1 generation g, then the layout
  *   2 copy the bytes
- *   3 load the breaks, THEN the generation
+ *   3 load the breaks, THEN the generation (or, the short way, the arrivals)
  *   4 no break in the way and generation = g: the copy is what the file had; else do it again
  *
  * Why it is right without a claim. A block of the layout can be zeroed in place for a cut, or leave the file and then be
@@ -16,8 +16,8 @@
  * finds it: committing, or leaving, or left by a dead owner. Or it was taken back before 3; then the generation had gone
  * up before that (commit → generation → take back), which the second load of 3 finds: g was loaded before the layout, and
  * so before the commit. A block may be discarded before the generation goes up; then the break is still there. The other
- * order of the two loads would be wrong, as for pins. Blocks that move within the file follow the same rule, by the break
- * of what moved them.
+ * order of the two loads would be wrong, as for pins. The same arrivals as when g was last confirmed say that no break has
+ * been published since; each one before was over then.
  *
  * What it pays for not being known: no change waits for its copies, so under one change after the other it may have to
  * copy again until its time is up; a file may go while it has it open; the break of a dead owner, which it must not take

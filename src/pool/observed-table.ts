@@ -33,6 +33,9 @@ class ReadOnlyWords extends MappedWords {
   override set(): never {
     return stored()
   }
+  override setWide(): never {
+    return stored()
+  }
 }
 
 const stored = (): never => assert.fail('who only reads stores nothing in the pin table')

@@ -34,7 +34,7 @@ const CASTS: Record<string, Casts> = {
   'a reader and two changes': {
     'first change': { role: breaker(0, { reclaims: false }) },
     'second change': { role: breaker(0) },
-    reader: { role: observer(0) },
+    reader: { role: observer(0, 1) },
   },
   'a reader, a change that dies and who opens the pool afresh': {
     change: { role: breaker(0, { reclaims: false }), isMortal: true },

@@ -3,6 +3,7 @@
  * blocks go, at once or at the last close, so it goes through the door: under `fail` and `wait` the name stays while the
  * blocks are pinned.
  */
+import type { SystemErrorDetail } from '../errors.ts'
 import { codeOf, invalidValue, named, outOfRange, systemError } from '../errors.ts'
 import type { TakeName } from '../layout/break-last-name.ts'
 import { breakLastName } from '../layout/break-last-name.ts'
@@ -18,14 +19,19 @@ import { nowNs } from './growth.ts'
 import { permissions } from './attributes.ts'
 import type { OpenInode } from './open-inode.ts'
 import { removeIfOrphan } from './open-inodes.ts'
+import type { Dentry } from './known.ts'
 import type { NamePlace } from './paths.ts'
-import { inodeAt, knownPlaceAt, nameAt, placeOf } from './paths.ts'
+import { checkName, checkPath, inodeAt, knownPlaceAt, lastOf, mustBeName, nameAt, placeOf } from './paths.ts'
 
 /** What opening asks of a name. */
 export interface FileRequest {
   readonly creates: boolean
   readonly isExclusive: boolean
   readonly mayWrite: boolean
+  /** A symlink at the end of the path is followed. */
+  readonly follows: boolean
+  /** Something else than a directory is ENOTDIR. */
+  readonly mustBeDirectory: boolean
   /** Permission bits of a new file; undefined: 0o666 less the umask. */
   readonly mode: number | undefined
 }
@@ -41,29 +47,36 @@ export async function openAt(
   limits: Limits,
 ): Promise<{ open: OpenInode; isNew: boolean }> {
   const mode = request.creates ? newPermissions(fs, request.mode, 0o666) : 0
-  const make = async ({ parent, name }: NamePlace): Promise<OpenInode> => {
-    if (path.endsWith('/')) throw systemError('EISDIR', 'a file name must not end with /', { syscall: 'open', path })
-    return fs.openInodes.openNew(fs, (claim) =>
+  const { creates, follows, mustBeDirectory } = request
+  if (creates && mustBeDirectory)
+    throw systemError('EINVAL', 'O_CREAT and O_DIRECTORY exclude each other', { syscall: 'open', path })
+  const make = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): Promise<OpenInode> =>
+    fs.openInodes.openNew(fs, (claim) =>
       create(fs, { parent, name }, { kind: 'file', mode }, 'open', path, limits, claim),
     )
-  }
   // O_CREAT with O_EXCL asks for nothing but the name, and follows no symlink.
-  if (request.creates && request.isExclusive) {
-    return { open: await make(await nameAt(fs, path, 'open')), isNew: true }
+  if (creates && request.isExclusive) {
+    const place = await lastOf(fs, path, 'open')
+    mustBeName(place, path, 'open', taken)
+    if (place.hasSlash) throw systemError('EISDIR', "a file's name must not end with '/'", { syscall: 'open', path })
+    checkName(place.name, 'open', path)
+    return { open: await make(place), isNew: true }
   }
   const turn = fs.turnIfDue()
   if (turn !== undefined) await turn
   for (;;) {
-    const place = knownPlaceAt(fs, path) ?? (await placeOf(fs, path, 'open', true))
+    const place = knownPlaceAt(fs, path) ?? (await placeOf(fs, path, 'open', { follows, mustBeDirectory, creates }))
     const { dentry } = place
     if (dentry !== undefined) {
+      if (mustBeDirectory && dentry.kind !== 'directory')
+        throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'open', path })
       mustBeFile(dentry.kind, path)
       if (request.mayWrite && isLost(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
       }
       return { open: await fs.openInodes.open(fs, dentry.ino, path), isNew: false }
     }
-    if (!request.creates) throw notThere('open', path)
+    if (!creates) throw notThere('open', path)
     try {
       return { open: await make(place), isNew: true }
     } catch (error) {
@@ -102,23 +115,39 @@ export async function makeDirectory(
   path: string,
   options: { mode?: number | undefined; recursive?: boolean | undefined },
 ): Promise<void> {
-  const mode = newPermissions(fs, options.mode, 0o777)
+  const mode = newPermissions(fs, options.mode, 0o777) & DIRECTORY_BITS
   const limits = limitsOf(fs)
+  const make = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): Promise<Inode> =>
+    create(fs, { parent, name }, { kind: 'directory', mode }, 'mkdir', path, limits)
   if (options.recursive !== true) {
-    await create(fs, await nameAt(fs, path, 'mkdir'), { kind: 'directory', mode }, 'mkdir', path, limits)
+    await make(await nameAt(fs, path, 'mkdir', taken))
     return
   }
+  checkPath(path, 'mkdir')
   const names = path.split('/').filter((name) => name !== '')
   for (let depth = 1; depth <= names.length; depth++) {
     const part = names.slice(0, depth).join('/')
-    const place = await placeOf(fs, part, 'mkdir', true)
+    const place = await placeOf(fs, part, 'mkdir', { follows: false })
     if (place.dentry?.kind === 'directory') continue
-    if (place.dentry !== undefined) throw alreadyThere('mkdir', path)
-    await create(fs, place, { kind: 'directory', mode }, 'mkdir', path, limits).catch((error: unknown) => {
+    try {
+      if (place.dentry === undefined) {
+        await make(place)
+        continue
+      }
+    } catch (error) {
+      // Somebody was quicker.
       if (codeOf(error) !== 'EEXIST') throw error
-    })
+    }
+    const isLast = depth === names.length
+    const { kind } = await inodeAt(fs, isLast ? path : part, 'mkdir')
+    if (kind === 'directory') continue
+    if (isLast) throw alreadyThere('mkdir', path)
+    throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall: 'mkdir', path })
   }
 }
+
+/** Setuid and setgid are not for mkdir(2) to give. */
+const DIRECTORY_BITS = 0o1777
 
 /** Makes a symlink at `path`; `target` need not exist. */
 export async function makeSymlink(fs: FileSystem, target: string, path: string): Promise<void> {
@@ -147,9 +176,17 @@ export async function makeNode(
 }
 
 async function makeNew(fs: FileSystem, path: string, what: What, syscall: string): Promise<void> {
-  const place = await nameAt(fs, path, syscall)
-  if (path.endsWith('/')) throw notThere(syscall, path)
+  const place = await nameAt(fs, path, syscall, taken)
+  await mustNotEndWithSlash(fs, place, syscall, path)
   await create(fs, place, what, syscall, path, limitsOf(fs))
+}
+
+/** Only a directory's name may end with '/': EEXIST, ENOENT. */
+async function mustNotEndWithSlash(fs: FileSystem, place: NamePlace, syscall: string, path: string): Promise<void> {
+  if (!place.hasSlash) return
+  throw (await fs.known.lookUp(place.parent, place.name)) === null
+    ? notThere(syscall, path)
+    : alreadyThere(syscall, path)
 }
 
 type What = Pick<CreateRequest, 'kind' | 'mode' | 'target' | 'rdev'>
@@ -170,9 +207,10 @@ async function create(
 
 /** Gives an inode one more name; an unnamed file its first. EEXIST, EPERM (a directory, lost+found), ENOENT. */
 export async function linkInode(fs: FileSystem, ino: InodeNumber, from: string, to: string): Promise<void> {
-  const place = await nameAt(fs, to, 'link')
-  if (to.endsWith('/')) throw systemError('ENOENT', 'no such directory', { syscall: 'link', path: from, dest: to })
-  const request = { ino, ...place, nowNs: nowNs(fs) }
+  const place = await nameAt(fs, to, 'link', taken)
+  await mustNotEndWithSlash(fs, place, 'link', to)
+  const { parent, name } = place
+  const request = { ino, parent, name, nowNs: nowNs(fs) }
   await named('link', from, () => fs.metadata.link(request, patienceOf(fs.table, limitsOf(fs))), to)
 }
 
@@ -195,7 +233,8 @@ export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<D
 /** Takes a name away that is no directory's; in lost+found the file itself. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders. */
 export async function removeName(fs: FileSystem, path: string, options: BusyOptions): Promise<void> {
   const limits = limitsOf(fs, options)
-  const place = await nameAt(fs, path, 'unlink')
+  const place = await nameAt(fs, path, 'unlink', () => 'EISDIR')
+  const { parent, name, hasSlash } = place
   if (isLost(place)) {
     mustBeWritable(fs, 'unlink', path)
     const file = await fs.known.lookUp(place.parent, place.name)
@@ -203,19 +242,23 @@ export async function removeName(fs: FileSystem, path: string, options: BusyOpti
     await reclaimLostFile(fs, { ino: file.ino, name: place.name }, 'unlink')
     return fs.freed()
   }
-  if (path.endsWith('/')) await mustBeDirectory(fs, path, 'unlink')
-  const request = { ...place, nowNs: nowNs(fs) }
+  if (hasSlash) slashMeansDirectory(await fs.known.lookUp(parent, name), { syscall: 'unlink', path })
+  const request = { parent, name, nowNs: nowNs(fs) }
   await takeName(fs, options, limits, 'unlink', path, (decide, patience) =>
     named('unlink', path, () => fs.metadata.unlink(request, decide, patience)),
   )
 }
 
-/** ENOENT or ENOTDIR for a path that ends with / and is no directory. */
-const mustBeDirectory = (fs: FileSystem, path: string, syscall: string): Promise<unknown> => inodeAt(fs, path, syscall)
+/** Whose path ends with '/' is a directory, or is not there. */
+function slashMeansDirectory(dentry: Dentry | null, detail: SystemErrorDetail): void {
+  if (dentry !== null && dentry.kind !== 'directory')
+    throw systemError('ENOTDIR', "the path ends with '/' but is not a directory", detail)
+}
 
 /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
 export async function removeDirectory(fs: FileSystem, path: string): Promise<void> {
-  const { parent, name } = await nameAt(fs, path, 'rmdir')
+  const refusals = { '.': 'EINVAL', '..': 'ENOTEMPTY', '/': 'EBUSY' } as const
+  const { parent, name } = await nameAt(fs, path, 'rmdir', (last) => refusals[last])
   const request = { parent, name, nowNs: nowNs(fs) }
   await named('rmdir', path, () => fs.metadata.removeDirectory(request))
 }
@@ -228,9 +271,12 @@ export async function renameName(
   options: BusyOptions & { mode: RenameMode },
 ): Promise<void> {
   const limits = limitsOf(fs, options)
-  const source = await nameAt(fs, from, 'rename')
-  const target = await nameAt(fs, to, 'rename')
-  if (from.endsWith('/') || to.endsWith('/')) await mustBeDirectory(fs, from, 'rename')
+  const source = await lastOf(fs, from, 'rename')
+  const target = await lastOf(fs, to, 'rename')
+  mustBeName(source, from, 'rename', () => 'EBUSY')
+  mustBeName(target, to, 'rename', () => (options.mode === 'noReplace' ? 'EEXIST' : 'EBUSY'))
+  checkName(source.name, 'rename', from)
+  if (source.hasSlash || target.hasSlash) await checkSlashes(fs, source, target, options.mode, from, to)
   const request = {
     fromParent: source.parent,
     fromName: source.name,
@@ -242,6 +288,23 @@ export async function renameName(
   await takeName(fs, options, limits, 'rename', to, (decide, patience) =>
     named('rename', from, () => fs.metadata.rename(request, decide, patience), to),
   )
+}
+
+/** What a path that ends with '/' must be. Of what is not there, or is and must not be, the store says so itself. */
+async function checkSlashes(
+  fs: FileSystem,
+  source: NamePlace,
+  target: NamePlace,
+  mode: RenameMode,
+  from: string,
+  to: string,
+): Promise<void> {
+  const detail = { syscall: 'rename', path: from, dest: to }
+  const moved = await fs.known.lookUp(source.parent, source.name)
+  const there = await fs.known.lookUp(target.parent, target.name)
+  if (mode === 'noReplace' && there !== null) return
+  if (mode === 'exchange' && target.hasSlash) slashMeansDirectory(there, detail)
+  if (source.hasSlash || mode !== 'exchange') slashMeansDirectory(moved, detail)
 }
 
 /** Takes a name away, by `take`, when the policy lets the blocks go of the file whose last it is. */
@@ -259,7 +322,10 @@ async function takeName(
   else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, loss.inode.ino)
 }
 
-const isLost = ({ parent }: NamePlace): boolean => parent === LOST_AND_FOUND_INODE
+/** What '/', '.' and '..' are for who makes a name. */
+const taken = (): string => 'EEXIST'
+
+const isLost = ({ parent }: Pick<NamePlace, 'parent'>): boolean => parent === LOST_AND_FOUND_INODE
 
 const alreadyThere = (syscall: string, path: string): Error =>
   systemError('EEXIST', 'there is a file or directory already', { syscall, path })

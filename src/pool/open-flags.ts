@@ -9,9 +9,13 @@ export interface OpenMode {
   readonly isExclusive: boolean
   readonly truncates: boolean
   readonly appends: boolean
+  /** A symlink at the end of the path is followed. */
+  readonly follows: boolean
+  /** Something else than a directory is refused. */
+  readonly mustBeDirectory: boolean
 }
 
-const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
 const WORDS: Readonly<Record<string, number>> = {
   r: O_RDONLY,
@@ -35,11 +39,13 @@ export function parseFlags(flags: string | number): OpenMode {
   if (bits === undefined) throw invalidValue('flags', 'must be flags of node:fs, such as r, r+, w, wx or a', flags)
   const access = bits & (O_WRONLY | O_RDWR)
   return {
-    mayRead: access !== O_WRONLY,
-    mayWrite: access !== O_RDONLY,
+    mayRead: access === O_RDONLY || access === O_RDWR,
+    mayWrite: access === O_WRONLY || access === O_RDWR,
     creates: (bits & O_CREAT) !== 0,
     isExclusive: (bits & O_EXCL) !== 0,
     truncates: (bits & O_TRUNC) !== 0,
     appends: (bits & O_APPEND) !== 0,
+    follows: (bits & O_NOFOLLOW) === 0,
+    mustBeDirectory: (bits & O_DIRECTORY) !== 0,
   }
 }

@@ -109,6 +109,8 @@ export async function writeGrowing(
   path: string | undefined,
 ): Promise<number> {
   for (;;) {
+    // What is cached may be older than a truncate: space would be taken where EOF was, and as much as there was before it.
+    await open.refresh(fs)
     const at = position === 'end' ? open.size : position
     if (!open.isMapped(at, at + data.length)) {
       const end = at + data.length

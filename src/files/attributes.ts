@@ -45,8 +45,8 @@ export const setPermissions = (fs: FileSystem, subject: Subject, mode: number): 
   change(fs, subject, 'chmod', { mode: permissions(mode) })
 
 /**
- * Sets owner and group; -1 leaves one as it is. As in Linux a regular file that somebody may execute loses its setuid
- * and setgid bits.
+ * Sets owner and group; -1 leaves one as it is. As in Linux whatever is no directory loses setuid, and setgid where its
+ * group may execute it.
  */
 export async function setOwner(fs: FileSystem, subject: Subject, uid: number, gid: number): Promise<void> {
   for (const [name, id] of [
@@ -59,7 +59,7 @@ export async function setOwner(fs: FileSystem, subject: Subject, uid: number, gi
   const inode = await fs.known.lookUpInode(subject.ino)
   if (inode === undefined)
     throw systemError('ENOENT', 'no such file or directory', { syscall: 'chown', path: subject.path })
-  const mode = inode.kind === 'file' ? withoutSetIds(inode.mode) : inode.mode
+  const mode = inode.kind === 'directory' ? inode.mode : withoutSetIds(inode.mode)
   await change(fs, subject, 'chown', {
     ...(uid === -1 || uid === 0xffff_ffff ? {} : { uid }),
     ...(gid === -1 || gid === 0xffff_ffff ? {} : { gid }),
@@ -109,24 +109,27 @@ export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax 
 /** Namespaces of extended attributes, as in xattr(7). 'user' is for files and directories only. */
 const NAMESPACES: readonly string[] = ['user.', 'trusted.', 'security.', 'system.']
 
-/** EOPNOTSUPP for a name of no namespace, EPERM for 'user.' on a symlink or node, ERANGE for a long one. */
-function checkXattrName(name: string, { kind }: Inode, syscall: string, path: string): void {
+/** EOPNOTSUPP for a name of no namespace, EINVAL for one that is only a namespace, ERANGE for a long one; for 'user.' on a
+ * symlink or node `codeOfUser`: there can be none to read, and none may be made. */
+function checkXattrName(name: string, { kind }: Inode, syscall: string, path: string, codeOfUser = 'EPERM'): void {
   if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
   if (name.includes('\0')) throw invalidValue('name', 'must be a string without null bytes', name)
+  if (name === '' || Buffer.byteLength(name) > XATTR_NAME_MAX)
+    throw systemError('ERANGE', `an attribute's name has 1 to ${XATTR_NAME_MAX} bytes`, { syscall, path })
   const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix))
-  if (namespace === undefined || name === namespace) {
-    const what = `the attribute's name must begin with one of ${NAMESPACES.join(' ')} and go on after it`
+  if (namespace === undefined) {
+    const what = `the attribute's name must begin with one of ${NAMESPACES.join(' ')}`
     throw systemError('EOPNOTSUPP', what, { syscall, path })
   }
-  if (Buffer.byteLength(name) > XATTR_NAME_MAX)
-    throw systemError('ERANGE', `an attribute's name has at most ${XATTR_NAME_MAX} bytes`, { syscall, path })
+  if (namespace === name)
+    throw systemError('EINVAL', "the attribute's name must go on after its namespace", { syscall, path })
   if (namespace === 'user.' && kind !== 'file' && kind !== 'directory')
-    throw systemError('EPERM', `a ${kind} has no attributes of the namespace 'user'`, { syscall, path })
+    throw systemError(codeOfUser, `a ${kind} has no attributes of the namespace 'user'`, { syscall, path })
 }
 
 /** ENODATA when there is none. */
 export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: string): Promise<Buffer> {
-  checkXattrName(name, inode, 'getxattr', path)
+  checkXattrName(name, inode, 'getxattr', path, 'ENODATA')
   const value = await named('getxattr', path, () => fs.metadata.xattr(inode.ino, name))
   if (value === undefined)
     throw systemError('ENODATA', `there is no attribute '${name}'`, { syscall: 'getxattr', path })

@@ -158,10 +158,10 @@ export class File extends OpenFile {
     const at = options.position ?? this.#position
     checkBytes('position', at)
     const limits = limitsOf(this.fs, options)
+    if (source.length === 0) return { bytesWritten: 0, buffer: data }
     const where = this.mode.appends ? 'end' : at
     const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
-    if (this.mode.appends || options.position === undefined || options.position === null)
-      this.#position = offset + bytesWritten
+    if (options.position === undefined || options.position === null) this.#position = offset + bytesWritten
     return { bytesWritten, buffer: data }
   }
 
@@ -189,7 +189,7 @@ export class File extends OpenFile {
    * change, as `truncate`: what was there leaves the file. ENOSPC: nothing has changed.
    */
   async zeroRange(offset: number, length: number, options: BusyOptions & { keepSize?: boolean } = {}): Promise<void> {
-    const end = this.#checkEnd(checkRange(offset, length))
+    const end = this.#endToFill(offset, length)
     const how = await this.#cutting('fallocate', options)
     await zero(this.fs, this.opened, { start: offset, end, keepsSize: options.keepSize === true }, how)
   }
@@ -212,8 +212,7 @@ export class File extends OpenFile {
 
   /** Gives blocks to [offset, offset + length), and grows the file to hold it unless `keepSize`. ENOSPC: nothing has changed. */
   async allocate(offset: number, length: number, options: WaitOptions & { keepSize?: boolean } = {}): Promise<void> {
-    const end = this.#checkEnd(checkRange(offset, length))
-    this.mayWrite('fallocate')
+    const end = this.#endToFill(offset, length)
     const limits = limitsOf(this.fs, options)
     const isGrowing = options.keepSize !== true
     await allocateRange(this.fs, this.opened, {
@@ -244,7 +243,8 @@ export class File extends OpenFile {
 
   /**
    * Copies `length` bytes from `offset` of another file of the pool (or this one; the ranges must not overlap) to
-   * `position`. Returns the bytes copied: fewer when the source ends. ENOSPC, EFBIG, EINVAL.
+   * `position`. Returns the bytes copied: fewer when the source ends. ENOSPC, EFBIG, EINVAL, EBADF (also when this file
+   * was opened for appending).
    */
   async copyFrom(
     source: File,
@@ -257,6 +257,8 @@ export class File extends OpenFile {
     if (!(source instanceof File) || source.fs !== this.fs) throw wrongType('source', 'a file of the same pool', source)
     source.mayRead('copy_file_range')
     this.mayWrite('copy_file_range')
+    if (this.mode.appends)
+      throw systemError('EBADF', 'the file was opened for appending', { syscall: 'copy_file_range', path: this.path })
     return copyRange(this.fs, {
       from: source.opened,
       start: offset,
@@ -291,7 +293,9 @@ export class File extends OpenFile {
     return { busy: busyPolicyOf(this.fs, this.opened.inode, options), limits, syscall, path: this.path }
   }
 
-  #checkEnd(end: number): number {
+  #endToFill(offset: number, length: number): number {
+    const end = checkRange(offset, length)
+    this.mayWrite('fallocate')
     checkSize(end, 'fallocate', this.path)
     return end
   }

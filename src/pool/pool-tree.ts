@@ -2,6 +2,7 @@
  * PoolTree: the tree of files in a pool, by path: what node:fs/promises has for a file system, with the policies of layout
  * changes. Paths are '/'-separated, from the root of the pool. Symlinks are followed except where said.
  */
+import { constants } from 'node:fs'
 import { checkChoice, codeOf, named, systemError, wrongType } from '../errors.ts'
 import type { Credentials } from '../files/access.ts'
 import { MAY_EXECUTE, MAY_READ, MAY_WRITE, mayAccess } from '../files/access.ts'
@@ -47,6 +48,9 @@ export interface RenameOptions extends BusyOptions {
   exchange?: boolean | undefined
 }
 
+const { O_CREAT, O_EXCL, O_RDWR } = constants
+const PERMISSION_BITS = 0o7777
+
 const UNNAMED: OpenMode = { ...parseFlags('w+'), truncates: false, isExclusive: false }
 
 export abstract class PoolTree {
@@ -72,7 +76,7 @@ export abstract class PoolTree {
     if (mode.mayWrite) mustBeWritable(fs, 'open', path)
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
     const file = this.#handle(open, mode, path)
-    if (!mode.truncates || !mode.mayWrite || isNew || open.size === 0) return file
+    if (!mode.truncates || !mode.mayWrite || isNew) return file
     try {
       await file.truncate(0, options)
     } catch (error) {
@@ -133,19 +137,13 @@ export abstract class PoolTree {
   async copyFile(from: string, to: string, options: BusyOptions & { exclusive?: boolean } = {}): Promise<void> {
     await using source = await this.open(from, 'r')
     const { mode, size } = await source.stat()
-    const flags = options.exclusive === true ? 'wx+' : 'r+'
-    const open = (how: string): Promise<File> => this.open(to, how, { ...options, mode: mode & 0o7777 })
-    await using target = await open(flags).catch((error: unknown) => {
-      if (flags !== 'r+' || codeOf(error) !== 'ENOENT') throw error
-      return open('a+').then(async (made) => {
-        await made.close()
-        return open('r+')
-      })
-    })
+    const flags = O_RDWR | O_CREAT | (options.exclusive === true ? O_EXCL : 0)
+    await using target = await this.open(to, flags, { ...options, mode: mode & PERMISSION_BITS })
     // Onto itself: truncating would take what is to be copied.
     if (target.ino === source.ino) return
     await target.truncate(0, options)
     await target.copyFrom(source, { ...options, length: size })
+    await target.chmod(mode & PERMISSION_BITS)
   }
 
   /** Makes a directory; with `recursive` also those above, and none is no error. Mode default 0o777 less the umask. */
@@ -204,7 +202,7 @@ export abstract class PoolTree {
     const turn = this.fileSystem.turnIfDue()
     if (turn !== undefined) await turn
     if (knownPlaceAt(this.fileSystem, path) !== undefined) return true
-    return placeOf(this.fileSystem, path, 'access', true).then(
+    return placeOf(this.fileSystem, path, 'access', { follows: true }).then(
       (place) => place.dentry !== undefined,
       (error: unknown) => {
         if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error) ?? '')) return false

@@ -17,6 +17,8 @@ export interface Here {
   readonly createPool: typeof createPool
   readonly openPool: typeof openPool
   readonly data: typeof data
+  /** Imports a module of the test's, by its URL. */
+  load<T>(url: string): Promise<T>
   readonly inside: { readonly breakLayout: typeof breakLayout; readonly withCopyClaim: typeof withCopyClaim }
   attach(path: string): Promise<void>
   /** Tells the test, and blocks this thread for good. */
@@ -48,6 +50,7 @@ const here: Here = {
   createPool,
   openPool,
   data,
+  load: <T>(url: string) => import(url) as Promise<T>,
   inside: { breakLayout, withCopyClaim },
   async attach(path) {
     await pool?.close({ force: true })

@@ -1,0 +1,95 @@
+/**
+ * The same random operations on a pool, on tmpfs by way of node:fs, and in the model: the same results, the same codes.
+ * So a pool does what Linux does, and the model that two processes are compared with (pool-against-model.test.ts) is right.
+ * HOLDFAST_RUNS=1000 for a long run, HOLDFAST_SEED=… to repeat one.
+ */
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { createPool } from '../../src/index.ts'
+import { fileModeMask } from '../../src/platform/process-identity.ts'
+import type { Participant } from '../support/participant.ts'
+import { startProcess } from '../support/participant.ts'
+import { checkSound } from '../support/stamps.ts'
+import { temporaryDirectory } from '../support/temporary-pool.ts'
+import type { PathKind } from './arbitraries.ts'
+import { operationsOfNode, weighted } from './arbitraries.ts'
+import { Witnessed } from './expectations.ts'
+import { Model } from './model.ts'
+import { MOST_READ } from './model-state.ts'
+import type { OnHost } from './on-host.ts'
+import { OnPool } from './on-pool.ts'
+import type { Operation } from './operations.ts'
+import { sameTree } from './portraits.ts'
+import type { Command, Stage, System } from './steps.ts'
+import { judged, step } from './steps.ts'
+
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
+const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
+const ON_HOST = new URL('on-host.ts', import.meta.url).href
+/** Beyond this the host goes on where a pool says EFBIG: its sizes are 64 bit numbers. */
+const LARGEST = 2 ** 45
+
+/** False: this process may not have a root directory of its own. */
+const enter = (host: Participant, directory: string): Promise<boolean> =>
+  host.run(
+    async (here, url, root) => {
+      const { OnHost: Performer } = await here.load<typeof import('./on-host.ts')>(url)
+      here.kept['host'] = Performer.enter(root)
+      return here.kept['host'] !== undefined
+    },
+    ON_HOST,
+    directory,
+  )
+
+function isPossible(operation: Operation, model: Model): boolean {
+  if (Object.values(operation).some((given) => typeof given === 'number' && given > LARGEST)) return false
+  // libc goes from name to name by itself.
+  if (operation.op === 'realpath' && operation.path.length > 4000) return false
+  // The host would fill the holes of a large file.
+  return operation.op !== 'copyFile' || model.sizeAt(operation.path) <= MOST_READ
+}
+
+const commandsOf = (paths: PathKind): fc.Arbitrary<Command<Stage>>[] =>
+  weighted(operationsOfNode(paths)).map((operations) =>
+    operations.map((operation) => step<Stage>(operation, (model) => isPossible(operation, model))),
+  )
+
+for (const paths of ['plain', 'odd'] as const) {
+  test(`a pool does what the kernel does on tmpfs, on ${paths} paths (seed ${SEED})`, async (t) => {
+    const parent = temporaryDirectory(t)
+    const process = await startProcess(t)
+    if (!(await enter(process, temporaryDirectory(t)))) return t.skip('only root can have a root directory of its own')
+    let nth = 0
+    const property = fc.asyncProperty(
+      fc.commands(commandsOf(paths), { maxCommands: 120, size: 'max' }),
+      async (chosen) => {
+        await process.run((here) => (here.kept['host'] as OnHost).clear())
+        const host: System = {
+          name: 'the host',
+          witnessed: new Witnessed(),
+          perform: (operation) => process.run((here, what) => (here.kept['host'] as OnHost).perform(what), operation),
+        }
+        const near = new OnPool(await createPool(`${parent}/${nth++}`, { sizeBytes: 16 << 20 }))
+        const pool: System = {
+          name: 'the pool',
+          witnessed: new Witnessed(),
+          perform: (operation) => near.perform(operation),
+        }
+        const model = new Model(fileModeMask())
+        try {
+          await fc.asyncModelRun(() => ({ model, real: { systems: [host, pool] } }), chosen)
+          const portraits = await near.tree()
+          judged('the tree', () => sameTree(portraits, model, pool.witnessed))
+          await checkSound(near.pool)
+        } finally {
+          await near.pool.close({ force: true })
+        }
+      },
+    )
+    await fc.assert(property, {
+      numRuns: RUNS,
+      seed: SEED,
+      endOnFailure: globalThis.process.env['HOLDFAST_SHRINK'] !== '1',
+    })
+  })
+}

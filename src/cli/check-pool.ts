@@ -12,7 +12,10 @@ import { withPool } from './with-pool.ts'
 /** Enough to know a process by. */
 const COMMAND_CHARACTERS = 40
 
-const COPYING = "a copy of the directory of an open pool is damaged; use 'holdfast get'"
+const COPY_LATER =
+  'let no other tool (cp -r, rsync, a backup) copy the directory now: meta.db, meta.db-wal and device change one after ' +
+  "the other, and the copies would not fit; use 'holdfast get -r', or wait until nobody has it open"
+const COPY_NOW = "only now may other tools copy the directory; while the pool is open, use 'holdfast get -r'"
 
 export async function checkPool(run: Run, path: string): Promise<Check[]> {
   try {
@@ -46,6 +49,6 @@ function checkParticipants({ fileSystem: { table } }: Pool): Check {
     const pid = table.slot(slot).load(Slot.pid)
     others.push(`pid ${pid} ${commandLine(pid).slice(0, COMMAND_CHARACTERS)}`.trim())
   }
-  if (others.length === 0) return { name, status: 'ok', found: 'nobody else', remedy: COPYING }
-  return { name, status: 'warn', found: others.join(', '), remedy: COPYING }
+  if (others.length === 0) return { name, status: 'ok', found: 'nobody else', remedy: COPY_NOW }
+  return { name, status: 'warn', found: others.join(', '), remedy: COPY_LATER }
 }

@@ -48,6 +48,7 @@ test('doctor says what works here, who has the pool open, and ends with 1 when s
   const openIn = checks.find(({ name }) => name === 'open in')
   assert.equal(openIn?.status, 'warn')
   assert.match(openIn.found, new RegExp(`pid ${process.pid} `))
+  assert.match(openIn.remedy ?? '', /let no other tool .* copy the directory now: meta\.db, meta\.db-wal and device/)
 
   const procfs = await holdfast(['doctor', '/proc'])
   assert.equal(procfs.code, 1)

@@ -44,11 +44,6 @@ const CASTS: Record<string, Casts> = {
     pinner: { role: pinner([0], { pins: 2, tries: 1, caches: true }) },
     change: { role: breaker(0) },
   },
-  'a pinner that pins twice under one layout, a change that dies and a reaper': {
-    pinner: { role: pinner([0], { pins: 2, tries: 1, caches: true }) },
-    change: { role: breaker(0, { reclaims: false }), isMortal: true },
-    reaper: { role: reaper },
-  },
   'a pinner of a block that a collapse moves and a punch takes': {
     pinner: { role: pinner([1]), isMortal: true },
     change: { role: breaker(0, { collapses: true }) },
@@ -56,6 +51,11 @@ const CASTS: Record<string, Casts> = {
 }
 
 const LARGE_CASTS: Record<string, Casts> = {
+  'a pinner that pins twice under one layout, a change that dies and a reaper': {
+    pinner: { role: pinner([0], { pins: 2, tries: 1, caches: true }) },
+    change: { role: breaker(0, { reclaims: false }), isMortal: true },
+    reaper: { role: reaper },
+  },
   'two mortal pinners and a mortal change': {
     'first pinner': { role: pinner([0]), isMortal: true },
     'second pinner': { role: pinner([0], { tries: 1 }), isMortal: true },

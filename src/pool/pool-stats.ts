@@ -41,10 +41,7 @@ export async function listPins(fs: FileSystem, path?: string): Promise<Holder[]>
   return holders
 }
 
-export async function statsOf(
-  { metadata, table, witness, properties }: FileSystem,
-  lost: readonly LostFile[],
-): Promise<PoolStats> {
+export async function statsOf({ metadata, table, witness }: FileSystem, lost: readonly LostFile[]): Promise<PoolStats> {
   const space = await metadata.space()
   const held = lost.reduce((sum, file) => sum + (file.holders.length > 0 ? file.length : 0), 0)
   const pins = listHolders(table, witness).filter((holder) => holder.kind === 'pin')
@@ -52,12 +49,12 @@ export async function statsOf(
   return {
     sizeBytes: space.blockCount * BLOCK_SIZE,
     freeBytes: space.free * BLOCK_SIZE,
-    availableBytes: Math.max(0, space.free + space.busy - properties.reserveBlocks) * BLOCK_SIZE + sequestered - held,
+    availableBytes: Math.max(0, space.free + space.busy - space.reserve) * BLOCK_SIZE + sequestered - held,
     usedBytes: (space.mapped - space.sequestered) * BLOCK_SIZE,
     busyBytes: space.busy * BLOCK_SIZE,
     sequesteredBytes: sequestered,
     sequesteredHeldBytes: held,
-    reserveBytes: properties.reserveBlocks * BLOCK_SIZE,
+    reserveBytes: space.reserve * BLOCK_SIZE,
     pinnedBytes: pins.reduce((sum, pin) => sum + (pin.length ?? 0), 0),
     pins: pins.length,
     files: space.files,

@@ -76,9 +76,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
       device,
       witness,
       waiting: new Waiting(table),
-      get properties() {
-        return metadata.properties
-      },
+      properties: metadata.properties,
       isReadOnly: parts.isReadOnly,
       marks,
       known: new Known(metadata, marks),

@@ -66,8 +66,11 @@ export function checkFileSystem(directory: string): Check {
   return { name, status: 'ok', found: `${type}, ${room}` }
 }
 
-/** Locks, mappings, space and O_DIRECT, each tried on a file made in `directory` and removed. */
-export function checkAbilities(directory: string): Check[] {
+/**
+ * Locks, mappings, space and O_DIRECT, each tried on a file made in `directory` and removed. Where there is a pool, who
+ * may only read the directory has tried nothing, but lacks nothing either.
+ */
+export function checkAbilities(directory: string, isPool: boolean): Check[] {
   const path = join(directory, temporaryName())
   const fds: number[] = []
   const openAgain = (flags: number): number => {
@@ -98,7 +101,8 @@ export function checkAbilities(directory: string): Check[] {
     ]
   } catch (error) {
     const remedy = 'make the directory writable for this user, or name another one'
-    return [{ name: 'directory', status: 'fail', found: messageOf(error), remedy }]
+    const isForReading = isPool && ['EACCES', 'EROFS'].includes(codeOf(error) ?? '')
+    return [{ name: 'directory', status: isForReading ? 'warn' : 'fail', found: messageOf(error), remedy }]
   } finally {
     if (fds.length > 0) unlinkSync(path)
     for (const fd of fds) closeSync(fd)

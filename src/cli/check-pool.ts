@@ -7,7 +7,7 @@ import type { Check } from './check-host.ts'
 import { messageOf } from './check-host.ts'
 import { formatSize } from './sizes.ts'
 import type { Run } from './verb.ts'
-import { withPool } from './with-pool.ts'
+import { withPoolToRead } from './with-pool.ts'
 
 /** Enough to know a process by. */
 const COMMAND_CHARACTERS = 40
@@ -19,8 +19,8 @@ const COPY_NOW = "only now may other tools copy the directory; while the pool is
 
 export async function checkPool(run: Run, path: string): Promise<Check[]> {
   try {
-    return await withPool(run, path, async (pool) => [
-      { name: 'pool', status: 'ok', found: `opens; format ${pool.properties.formatVersion}, ${pool.properties.uuid}` },
+    return await withPoolToRead(run, path, async (pool) => [
+      checkOpening(pool),
       await checkRoom(pool),
       checkParticipants(pool),
     ])
@@ -28,6 +28,14 @@ export async function checkPool(run: Run, path: string): Promise<Check[]> {
     run.signal.throwIfAborted()
     return [{ name: 'pool', status: 'fail', found: messageOf(error), remedy: `see 'holdfast fsck -n ${path}'` }]
   }
+}
+
+function checkOpening({ isReadOnly, properties: { formatVersion, uuid } }: Pool): Check {
+  const name = 'pool'
+  const found = `format ${formatVersion}, ${uuid}`
+  if (!isReadOnly) return { name, status: 'ok', found: `opens; ${found}` }
+  const remedy = 'this user may read the directory and not write it, so nothing can be pinned or changed'
+  return { name, status: 'warn', found: `opens for reading only; ${found}`, remedy }
 }
 
 /** A pool is sparse, so its host may have promised the same space to others. */

@@ -15,6 +15,7 @@ type Load = () => Promise<Command>
 const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   'Pools:': {
     mkfs: async () => (await import('./commands/mkfs.ts')).mkfsVerb(),
+    grow: async () => (await import('./commands/grow.ts')).growVerb(),
     df: async () => (await import('./commands/df.ts')).dfVerb(),
     fsck: async () => (await import('./commands/fsck.ts')).fsckVerb(),
     reap: async () => (await import('./commands/reap.ts')).reapVerb(),

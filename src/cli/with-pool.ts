@@ -1,13 +1,35 @@
 /** Opening a pool for one run of a verb, and closing it whatever happens. */
+import { codeOf } from '../errors.ts'
 import type { HoldfastError, Pool } from '../index.ts'
 import type { InodeNumber } from '../units.ts'
 import type { Run } from './verb.ts'
 
+type Body<T> = (pool: Pool) => Promise<T>
+
 /** Runs `body` on the pool in directory `path`. The pool is closed properly, also after an error or an interruption. */
-export async function withPool<T>(run: Run, path: string, body: (pool: Pool) => Promise<T>): Promise<T> {
+export const withPool = <T>(run: Run, path: string, body: Body<T>): Promise<T> => runOn(run, openToWrite(path), body)
+
+/** The same for verbs that change nothing: who may not write the pool gets it for reading only. */
+export const withPoolToRead = <T>(run: Run, path: string, body: Body<T>): Promise<T> =>
+  runOn(run, openToRead(path), body)
+
+async function openToWrite(path: string): Promise<Pool> {
   // Here and not above: help and usage errors need none of it, and it is most of what there is to load.
   const { openPool } = await import('../index.ts')
-  const pool = await unlessAborted(openPool(path), run.signal)
+  return openPool(path)
+}
+
+async function openToRead(path: string): Promise<Pool> {
+  const { openPool } = await import('../index.ts')
+  // Not for reading only at once: who may write clears what the dead have left, and is not kept waiting by it.
+  return openPool(path).catch((error: unknown) => {
+    if (!['EACCES', 'EROFS'].includes(codeOf(error) ?? '')) throw error
+    return openPool(path, { readOnly: true })
+  })
+}
+
+async function runOn<T>(run: Run, opening: Promise<Pool>, body: Body<T>): Promise<T> {
+  const pool = await unlessAborted(opening, run.signal)
   try {
     return await body(pool)
   } catch (error) {

@@ -24,8 +24,8 @@ export interface Ended {
   errors: string
 }
 
-export function startHoldfast(args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [main, ...args], {
+export function startHoldfast(args: readonly string[], program = main): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [program, ...args], {
     env: { ...process.env, NO_COLOR: '1', NODE_COMPILE_CACHE: compileCache },
   })
 }
@@ -39,9 +39,13 @@ export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ende
   return { code, output, text: output.toString(), errors: errors.toString() }
 }
 
-/** Runs it to its end. */
-export async function holdfast(args: readonly string[], input: string | Uint8Array = ''): Promise<Ended> {
-  const child = startHoldfast(args)
+/** Runs it, or another program that behaves like it, to its end. */
+export async function holdfast(
+  args: readonly string[],
+  input: string | Uint8Array = '',
+  program = main,
+): Promise<Ended> {
+  const child = startHoldfast(args, program)
   // It may end without reading.
   child.stdin.on('error', () => {})
   child.stdin.end(input)

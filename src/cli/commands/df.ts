@@ -4,7 +4,7 @@ import type { PoolStats } from '../../index.ts'
 import { formatSize } from '../sizes.ts'
 import { facts } from '../table.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 export function dfVerb(): Command {
   const command = poolVerb('df', 'Say how full a pool is, and what is held.', {
@@ -15,14 +15,14 @@ export function dfVerb(): Command {
     examples: ['df /data/pool', 'df /data/pool --json'],
   })
   return does(command, (run, poolPath: string) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       const stats = await pool.stats()
-      return { json: { path: poolPath, ...stats }, text: `${poolPath}\n${facts(factsOf(stats))}` }
+      return { json: { path: poolPath, ...stats }, text: `${poolPath}\n${facts(factsOf(stats, pool.isReadOnly))}` }
     }),
   )
 }
 
-function factsOf(stats: PoolStats): [string, string][] {
+function factsOf(stats: PoolStats, isReadOnly: boolean): [string, string][] {
   const size = (bytes: number): string => formatSize(bytes).padStart(5)
   const percent = Math.ceil((stats.usedBytes / stats.sizeBytes) * 100)
   return [
@@ -33,7 +33,10 @@ function factsOf(stats: PoolStats): [string, string][] {
     ['lost+found', `${size(stats.sequesteredBytes)}  ${formatSize(stats.sequesteredHeldBytes)} of it held`],
     ['available', size(stats.availableBytes)],
     ['pinned', `${size(stats.pinnedBytes)}  in ${count(stats.pins, 'pin')}`],
-    ['open in', `${String(stats.participants).padStart(5)}  processes and threads, this one included`],
+    [
+      'open in',
+      `${String(stats.participants).padStart(5)}  processes and threads${isReadOnly ? '' : ', this one included'}`,
+    ],
   ]
 }
 

@@ -34,8 +34,9 @@ async function checkAll(run: Run, path: string): Promise<Check[]> {
   const checks = [checkNode(), platform, checkFuse()]
   if (platform.status === 'fail') return checks
   const directory = nearestDirectory(path)
-  checks.push(checkFileSystem(directory), ...checkAbilities(directory))
-  if (existsSync(join(path, 'meta.db'))) checks.push(...(await checkPool(run, path)))
+  const isPool = existsSync(join(path, 'meta.db'))
+  checks.push(checkFileSystem(directory), ...checkAbilities(directory, isPool))
+  if (isPool) checks.push(...(await checkPool(run, path)))
   return checks
 }
 

@@ -7,7 +7,7 @@ import { shown } from '../output.ts'
 import { UsageError } from '../report-error.ts'
 import type { Outcome } from '../verb.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 const CODES = { failed: FsckCode.failed, usage: FsckCode.usage, interrupted: FsckCode.interrupted }
 
@@ -22,7 +22,7 @@ export function fsckVerb(): Command {
     command,
     async (run, poolPath: string, { change }: { change: boolean }) => {
       if (change) throw new UsageError('only checking exists so far: give -n')
-      return withPool(run, poolPath, async (pool) => outcomeOf(poolPath, await pool.check())).catch(
+      return withPoolToRead(run, poolPath, async (pool) => outcomeOf(poolPath, await pool.check())).catch(
         (error: unknown) => {
           // A pool that cannot be opened for its damage is the worst finding.
           if (codeOf(error) !== 'EUCLEAN') throw error

@@ -15,7 +15,7 @@ import { copyTree, treeOutcome } from '../copying/tree.ts'
 import { UsageError } from '../report-error.ts'
 import type { Outcome, Run } from '../verb.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 export function getVerb(): Command {
   const command = poolVerb('get', 'Copy a file or directory of the pool to the host.', {
@@ -33,7 +33,7 @@ export function getVerb(): Command {
     .argument('<HOSTFILE>', "where to, '-' for standard output")
     .option('-r, --recursive', 'directories too, with all that is in them')
   return does(command, (run, poolPath: string, path: string, hostFile: string, flags: { recursive?: boolean }) =>
-    withPool(run, poolPath, (pool) => (flags.recursive === true ? getTree : getFile)(run, pool, path, hostFile)),
+    withPoolToRead(run, poolPath, (pool) => (flags.recursive === true ? getTree : getFile)(run, pool, path, hostFile)),
   )
 }
 
@@ -51,7 +51,7 @@ async function getFile(run: Run, pool: Pool, path: string, hostFile: string): Pr
   const { place, found } = await behindLinks<Stats>(wanted, stat, realpath)
   if (found === undefined || found.isFile()) {
     await replaceHostFile(run, place, async (temporary) => {
-      await sendToHost(run, file, temporary, true, progress)
+      await sendToHost(run, pool, file, temporary, true, progress)
       await chmod(temporary, singleMode(pool, mode)(found))
     })
   } else await sendToSpecialFile(run, file, place)
@@ -76,7 +76,7 @@ async function getTree(run: Run, pool: Pool, path: string, hostPath: string): Pr
     copyFile: async (from: string, place: string, node: TreeNode, isTaken: boolean): Promise<void> => {
       await using file = await pool.open(from, 'r')
       await replaceHostFile(run, place, async (temporary) => {
-        await sendToHost(run, file, temporary, isTaken, progress)
+        await sendToHost(run, pool, file, temporary, isTaken, progress)
         await hostTarget.finish(temporary, node)
       })
     },

@@ -6,7 +6,7 @@ import { shown, widthOf, write } from '../output.ts'
 import { formatSize } from '../sizes.ts'
 import { table } from '../table.ts'
 import { does, poolVerb, verb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPool, withPoolToRead } from '../with-pool.ts'
 
 export function lostAndFoundVerb(): Command {
   return verb('lost+found', 'See, read and free blocks that were pinned when their file let go of them.', {
@@ -25,7 +25,7 @@ function listVerb(): Command {
     examples: ['lost+found ls /data/pool', 'lost+found ls /data/pool --json'],
   })
   return does(command, (run, poolPath: string) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       const files = await pool.lostAndFound.list()
       return { json: { files }, text: files.length === 0 ? 'nothing in lost+found\n' : listText(files) }
     }),
@@ -63,7 +63,7 @@ function catVerb(): Command {
     examples: ['lost+found cat /data/pool 12-0-65536 > late.bin'],
   }).argument('<NAME...>', "names as 'lost+found ls' has them")
   return does(command, (run, poolPath: string, names: string[]) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       for (const name of names) await write(process.stdout, await pool.lostAndFound.read(name))
       return undefined
     }),

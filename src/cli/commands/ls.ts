@@ -10,7 +10,7 @@ import { formatSize } from '../sizes.ts'
 import { table } from '../table.ts'
 import type { Run } from '../verb.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 export function lsVerb(): Command {
   const command = poolVerb('ls', 'List a directory.', {
@@ -20,7 +20,7 @@ export function lsVerb(): Command {
     .argument('[PATH]', 'directory or file of the pool', '/')
     .option('-l, --long', 'kind and mode, links, owner, size, space taken, time of change')
   return does(command, (run, poolPath: string, path: string, { long }: { long?: boolean }) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       if (long !== true) {
         const entries = await listNames(pool, path)
         return { json: { entries }, text: entries.map(({ name, kind }) => `${shownName(name, kind)}\n`).join('') }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { holdersTable } from '../holders.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 export function pinsVerb(): Command {
   const command = poolVerb('pins', 'List the pins of all processes, or those of one file.', {
@@ -10,7 +10,7 @@ export function pinsVerb(): Command {
     examples: ['pins /data/pool', 'pins /data/pool /video.bin --json'],
   }).argument('[PATH]', 'a file of the pool')
   return does(command, (run, poolPath: string, path: string | undefined) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       const pins = await pool.pins(path === undefined ? {} : { path })
       return { json: { pins }, text: pins.length === 0 ? 'no pins\n' : holdersTable(pins) }
     }),

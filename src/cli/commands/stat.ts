@@ -6,7 +6,7 @@ import { formatSize } from '../sizes.ts'
 import { deviceText, exactTimeText, kindOf, modeText, statJson } from '../stat-text.ts'
 import { facts } from '../table.ts'
 import { does, poolVerb } from '../verb.ts'
-import { withPool } from '../with-pool.ts'
+import { withPoolToRead } from '../with-pool.ts'
 
 export function statVerb(): Command {
   const command = poolVerb('stat', 'Say everything about a file, directory or link.', {
@@ -14,7 +14,7 @@ export function statVerb(): Command {
     examples: ['stat /data/pool /video.bin', 'stat /data/pool /video.bin --json | jq .sizeBytes'],
   }).argument('<PATH>', 'file or directory of the pool')
   return does(command, (run, poolPath: string, path: string) =>
-    withPool(run, poolPath, async (pool) => {
+    withPoolToRead(run, poolPath, async (pool) => {
       const stat = await pool.lstat(path)
       const target = stat.isSymbolicLink() ? await pool.readlink(path) : undefined
       const xattrs = await xattrNames(pool, path, stat)

@@ -18,7 +18,7 @@ export interface Copied {
 }
 
 /** Whether this process may make files others': elsewhere as in a pool, though a pool would let everybody. */
-const mayGiveAway = process.geteuid?.() === 0
+const mayGiveAway = (): boolean => process.geteuid?.() === 0
 
 /** A program that runs as its owner must not come to run as whoever copied it. */
 const SET_ID_BITS = 0o6000
@@ -26,7 +26,7 @@ const SET_ID_BITS = 0o6000
 /** The superuser's copies belong to whom the source belongs to, as with cp -p; others' to themselves, without set-id bits. */
 export async function handOn(node: TreeNode, copy: Copied): Promise<void> {
   let { uid, gid, mode } = await copy.stat()
-  if (mayGiveAway && (uid !== node.uid || gid !== node.gid)) {
+  if (mayGiveAway() && (uid !== node.uid || gid !== node.gid)) {
     await copy.chown(node.uid, node.gid)
     // Which may have cleared bits.
     ;({ uid, gid, mode } = await copy.stat())

@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream'
 import { addAbortSignal } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { codeOf, systemError } from '../../errors.ts'
-import type { File } from '../../index.ts'
+import type { File, Pool } from '../../index.ts'
 import type { Progress } from '../progress.ts'
 import type { Run } from '../verb.ts'
 import { dataOf, nonZeroRuns } from './sparse-source.ts'
@@ -137,6 +137,7 @@ export async function fillFromFile({ signal }: Run, to: File, from: File, progre
 /** Writes a file of the pool to an empty one of the host; `isDurable`: and to its disk. */
 export async function sendToHost(
   run: Run,
+  pool: Pool,
   from: File,
   path: string,
   isDurable: boolean,
@@ -144,14 +145,17 @@ export async function sendToHost(
 ): Promise<void> {
   if ((await from.stat()).size > SHORT_BYTES) {
     await using target = await open(path, 'r+')
-    await sendToHandle(run, from, target, progress)
+    await (pool.isReadOnly ? copyToHandle : sendToHandle)(run, from, target, progress)
     if (isDurable) await target.sync()
     return
   }
   const fd = openSync(path, 'r+')
   try {
     const size = await inDataWindows(from, async (offset, length) => {
-      const { bytesRead, buffer } = await from.read(Buffer.allocUnsafe(length), { position: offset })
+      const { bytesRead, buffer } = await from.read(Buffer.allocUnsafe(length), {
+        position: offset,
+        signal: run.signal,
+      })
       for (let done = 0; done < bytesRead;) done += writeSync(fd, buffer, done, bytesRead - done, offset + done)
       progress.add(bytesRead)
     })
@@ -160,6 +164,20 @@ export async function sendToHost(
   } finally {
     closeSync(fd)
   }
+}
+
+/** Who may only read a pool can pin nothing. */
+async function copyToHandle({ signal }: Run, from: File, to: FileHandle, progress: Progress): Promise<void> {
+  const buffer = Buffer.allocUnsafe(WINDOW_BYTES)
+  const size = await inDataWindows(from, async (offset, length) => {
+    signal.throwIfAborted()
+    const { bytesRead } = await from.read(buffer, { length, position: offset, signal })
+    for (let done = 0; done < bytesRead;) {
+      done += (await to.write(buffer, done, bytesRead - done, offset + done)).bytesWritten
+    }
+    progress.add(bytesRead)
+  })
+  await to.truncate(size)
 }
 
 /** Straight from its blocks. */

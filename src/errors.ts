@@ -26,6 +26,9 @@ export interface Holder {
   length?: number
   /** How long it has been held. */
   ageMs?: number
+  /** Of a lease. */
+  isExclusive?: boolean
+  isRevoked?: boolean
   /** Where the pin was taken; only in debug mode and in the holder's own process. */
   takenAt?: string
 }

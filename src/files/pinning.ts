@@ -36,7 +36,12 @@ export interface PinRange {
   readonly mode: 'read' | 'write'
   /** Default true. */
   readonly revocable?: boolean | undefined
+  /** Default false. */
+  readonly longTerm?: boolean | undefined
 }
+
+const flagsOf = ({ mode, longTerm }: PinRange): number =>
+  (mode === 'write' ? RecordFlag.write : 0) | (longTerm === true ? RecordFlag.longTerm : 0)
 
 /**
  * Pins at once, or says why not. `mayTrustAbsence`: the layout was just read, so holes and EOF are as it says.
@@ -50,7 +55,7 @@ function tryPin(fs: FileSystem, open: OpenInode, range: PinRange, mayTrustAbsenc
   const place = open.place(offset, length)
   if (place === undefined) return tryPinScattered(fs, open, range, mayTrustAbsence)
   const { table } = fs
-  place.flags = range.mode === 'write' ? RecordFlag.write : 0
+  place.flags = flagsOf(range)
   place.sinceMs = table.clock.coarseMs()
   const record = table.own.publishRun(place, place.start, place.count)
   const refusal = settle(table, record, place, open)
@@ -72,7 +77,7 @@ function tryPinScattered(
   if (hasHole(segments) && (range.mode === 'write' || !mayTrustAbsence)) return 'hole'
   const claim: Claim = {
     kind: RecordKind.pin,
-    flags: range.mode === 'write' ? RecordFlag.write : 0,
+    flags: flagsOf(range),
     ino: open.ino,
     offset,
     length,

@@ -19,6 +19,8 @@ import { segmentsOf } from './segments.ts'
 export interface Cutting {
   readonly busy: BusyPolicy
   readonly limits: Limits
+  /** Records of the leases that are not asked. */
+  readonly ownLeases: ReadonlySet<number>
   /** For errors. */
   readonly syscall: string
   readonly path: string
@@ -26,11 +28,11 @@ export interface Cutting {
 
 /** Everything from `size` on goes. */
 export const truncateTo = (fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> =>
-  cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size })
+  cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size, cause: 'truncate' })
 
 /** Bytes [start, end) become a hole; the size stays. */
 export const punch = (fs: FileSystem, open: OpenInode, start: number, end: number, how: Cutting): Promise<void> =>
-  cut(fs, open, how, { start, end })
+  cut(fs, open, how, { start, end, cause: 'punch' })
 
 /**
  * Bytes [start, end) become zeros, in fresh blocks: what was there leaves the file as by a punch. The file grows to `end`
@@ -47,6 +49,7 @@ export function zero(
     start,
     end,
     refills: true,
+    cause: 'zero',
     ...(keepsSize ? {} : { sizeAfter: (size: number) => Math.max(size, end) }),
   })
 }
@@ -64,7 +67,7 @@ export async function collapse(
     if (offset + length < size) return size - length
     throw systemError('EINVAL', `the range reaches EOF, at ${size}; truncate instead`, how)
   }
-  await cut(fs, open, how, { start: offset, end: offset + length, shift: -length, sizeAfter })
+  await cut(fs, open, how, { start: offset, end: offset + length, shift: -length, sizeAfter, cause: 'collapse' })
 }
 
 /** Makes room: what is at `offset` and behind moves up by `length`, a hole comes between. EINVAL: not whole blocks, or at EOF. */
@@ -81,7 +84,7 @@ export async function insert(
     checkSize(size + length, how.syscall, how.path)
     return size + length
   }
-  await cut(fs, open, how, { start: offset, end: offset, shift: length, sizeAfter })
+  await cut(fs, open, how, { start: offset, end: offset, shift: length, sizeAfter, cause: 'insert' })
 }
 
 function mustBeBlocks(offset: number, length: number, how: Cutting): void {
@@ -93,7 +96,7 @@ async function cut(
   fs: FileSystem,
   open: OpenInode,
   how: Cutting,
-  change: Pick<CutRequest, 'start' | 'end' | 'shift' | 'refills' | 'sizeAfter'>,
+  change: Pick<CutRequest, 'start' | 'end' | 'shift' | 'refills' | 'sizeAfter' | 'cause'>,
 ): Promise<void> {
   const request = { ino: open.ino, ...change, ...how }
   // An edge inside of a block may need a fresh block, and the pool or its host be full: freeing must not fail for that.

@@ -31,6 +31,9 @@ import { busyError, firstStateOf, ROLL_BACK, settles, untilPolicyAllows, withBre
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { bucketOf } from './format.ts'
+import type { RecallCause } from './leases.ts'
+import { isFenced, untilRecalled } from './leases.ts'
+import type { ClaimView } from './overlaps.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
 import { patienceOf } from './waiting.ts'
 
@@ -43,6 +46,10 @@ export interface CutRequest extends BreakRequest {
   readonly shift?: number
   /** The cut range gets fresh blocks, which read as zeros. */
   readonly refills?: boolean
+  /** What layout leases in the range are recalled for; undefined: no lease minds (docs/internals/leases.md). */
+  readonly cause?: RecallCause | undefined
+  /** Leases taken through the file that the change is made through, which are not asked: records of the own slot. */
+  readonly ownLeases?: ReadonlySet<number> | undefined
   /** New size, from the present one; undefined: stays. */
   readonly sizeAfter?: (size: number) => number
   /** With start 0: the inode goes too. */
@@ -59,6 +66,10 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
   const { table } = door
   const bucket = bucketOf(ino)
   return withBreak(door, request, firstStateOf(request), firstBlock * BLOCK_SIZE, reach, async (broken) => {
+    if (request.cause !== undefined && request.start !== 'past end') {
+      const change = { ...request, cause: request.cause }
+      await untilRecalled(door, change, broken, request.start, isOpenEnded ? MAX_FILE_SIZE : end)
+    }
     for (;;) {
       const generation = table.generation(bucket)
       const layout = await door.metadata.layout(ino)
@@ -115,7 +126,8 @@ async function attemptCut(
       const mustSettle = isSettling && (claims.some(settles) || onMoved.some(settles))
       // The file may have grown or shrunk since the look: EOF decides what is an edge, and what is past the end.
       const hasMoved = inode.size !== layout.inode.size || !plan.stillHolds(removed, inode)
-      isStale = hasMoved || mustSettle || (claims.length + onMoved.length > 0 && !maySequester)
+      const standsInTheWay = (claim: ClaimView): boolean => !maySequester && !isFenced(table, claim)
+      isStale = hasMoved || mustSettle || claims.some(standsInTheWay) || onMoved.some(standsInTheWay)
       if (isStale) return ROLL_BACK
       // Sequestered is what leaves. A pin goes along with a block that moves; a write in the middle of its copy cannot:
       // it would do its copy again, at the offset it was asked for.

@@ -9,11 +9,12 @@ import type { Device } from '../device/device.ts'
 import { systemError } from '../errors.ts'
 import type { BusyPolicy, LayoutDecision, Metadata } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
-import { BreakState, bucketOf } from './format.ts'
+import { Break, breakAt, BreakState, bucketOf } from './format.ts'
 import type { Witness } from './holders.ts'
 import { describeHolders, holderOf } from './holders.ts'
 import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
+import { isFenced } from './leases.ts'
 import type { PinTable } from './pin-table.ts'
 import type { Limits, Waiting } from './waiting.ts'
 
@@ -45,7 +46,9 @@ export const firstStateOf = ({ busy }: Pick<BreakRequest, 'busy'>): number =>
   busy === 'wait' ? BreakState.waiting : BreakState.committing
 
 /** The own break of a change under way. */
-interface OwnBreak {
+export interface OwnBreak {
+  readonly index: number
+  readonly sinceMs: number
   set(state: number): void
 }
 
@@ -66,7 +69,8 @@ export async function withBreak<T>(
       busyError(door, request, 'ETIMEDOUT', 'too many layout changes of this process are under way', []),
     ))
   try {
-    return await action({ set: (next) => table.setBreakState(index, next) })
+    const sinceMs = table.own.words.getWide(breakAt(index) + Break.since)
+    return await action({ index, sinceMs, set: (next) => table.setBreakState(index, next) })
   } finally {
     table.takeBreakBack(index)
   }
@@ -90,7 +94,7 @@ export async function untilPolicyAllows(
   const { table, waiting } = door
   const { busy, limits } = request
   const hasMoved = (): boolean => table.generation(bucketOf(request.ino)) !== generation
-  const claims = (): ClaimView[] => overlappingClaims(table, targets)
+  const claims = (): ClaimView[] => overlappingClaims(table, targets).filter((claim) => !isFenced(table, claim))
   const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
   for (;;) {
     if (busy === 'wait') {

@@ -33,8 +33,9 @@ export const TABLE_HEADER_WORDS = 1024
  * changes: odd while names or attributes of an inode in the bucket are being changed, else a number that was never there
  * before (change-marks.ts).
  * arrivals: how many were ever published, modulo 2^32; goes up after `breaks`, before the break's owner scans.
+ * leases, stables: how many layout leases, and stable pins, are published for inodes of the bucket; never too low.
  */
-export const Bucket = { generation: 0, breaks: 1, changes: 2, arrivals: 3 } as const
+export const Bucket = { generation: 0, breaks: 1, changes: 2, arrivals: 3, leases: 4, stables: 5 } as const
 export const BUCKETS = 4096
 export const BUCKET_WORDS = 16
 export const TABLE_WORDS = TABLE_HEADER_WORDS + BUCKETS * BUCKET_WORDS
@@ -87,7 +88,10 @@ export const Break = {
   end: 6,
   /** Wide, ms since 1970. */
   since: 8,
+  /** BreakCause: what leases are recalled for; 0: none is. */
+  cause: 10,
 } as const
+export const BreakCause = { none: 0, truncate: 1, punch: 2, zero: 3, collapse: 4, insert: 5 } as const
 export const BREAKS = 32
 export const BREAK_WORDS = 16
 export const BREAKS_START = FILTER_START + FILTER_WORDS
@@ -113,7 +117,7 @@ export const BreakState = {
 
 export const SLOT_WORDS = 2048
 
-/** A record: a pin, a copy under way, or an open file. Written by the owner only. */
+/** A record: a pin, a copy under way, an open file, or a lease. Written by the owner, but `revoked`. */
 export const Record = {
   /** status | kind << 4 | sequence << 8; the sequence goes up with every use of the record. */
   state: 0,
@@ -126,12 +130,14 @@ export const Record = {
   length: 6,
   /** Wide, ms since 1970, coarse. */
   since: 8,
-  /** Bytes of the first block before the range | bytes of the last block behind it << 12. */
+  /** Bytes of the first block before the range | bytes of the last block behind it << 12. Of a lease: its break time in ms. */
   edges: 10,
   runCount: 11,
   /** 1 + index of the record with more runs, or 0. */
   next: 12,
   firstRun: 13,
+  /** Of a lease: the sequence of the use that was revoked. The one word of a record that anybody may set. */
+  revoked: 15,
 } as const
 export const RECORD_WORDS = 16
 export const RECORD_SHIFT = 4
@@ -145,8 +151,8 @@ export const KIND_SHIFT = 4
 export const KIND_MASK = 0xf0
 export const SEQUENCE_SHIFT = 8
 
-export const RecordKind = { pin: 0x10, copy: 0x20, open: 0x30 } as const
-export const RecordFlag = { write: 1 } as const
+export const RecordKind = { pin: 0x10, copy: 0x20, open: 0x30, lease: 0x40 } as const
+export const RecordFlag = { write: 1, stable: 2, longTerm: 4, exclusive: 8 } as const
 
 /** Records of a chunk, mapped as a whole: 256 KiB. */
 export const CHUNK_RECORDS = 4096

@@ -15,7 +15,7 @@ export interface Witness {
 
 export function holderOf(table: PinTable, witness: Witness, claim: ClaimView): Holder {
   const holder: Holder = {
-    ...participant(table, witness, claim.slot),
+    ...participantOf(table, witness, claim.slot),
     kind: claim.kind,
     mode: claim.isWrite ? 'write' : 'read',
     inode: claim.ino,
@@ -47,7 +47,7 @@ export function transactionHolders(table: PinTable, witness: Witness): Holder[] 
     const sinceMs = table.slot(slot).getWide(Slot.transactionSince)
     if (sinceMs === 0 || slot === table.own.index || table.reapIfDead(slot)) continue
     holders.push({
-      ...participant(table, witness, slot),
+      ...participantOf(table, witness, slot),
       kind: 'transaction',
       ageMs: Math.max(0, table.clock.nowMs() - sinceMs),
     })
@@ -55,7 +55,7 @@ export function transactionHolders(table: PinTable, witness: Witness): Holder[] 
   return holders
 }
 
-function participant(
+export function participantOf(
   table: PinTable,
   witness: Witness,
   slot: number,

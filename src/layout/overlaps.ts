@@ -36,6 +36,8 @@ export interface ClaimView {
   readonly kind: 'pin' | 'copy'
   readonly isTentative: boolean
   readonly isWrite: boolean
+  readonly isStable: boolean
+  readonly isLongTerm: boolean
   readonly ino: InodeNumber
   readonly offset: number
   readonly length: number
@@ -172,12 +174,15 @@ function viewOf(table: PinTable, slot: number, record: number, state: number, ch
     bytes.push({ start, end })
     return false
   })
+  const flags = chunk.get(at + Record.flags)
   return {
     slot,
     record,
     kind: (state & KIND_MASK) === RecordKind.pin ? 'pin' : 'copy',
     isTentative: (state & STATUS_MASK) === RecordStatus.tentative,
-    isWrite: (chunk.get(at + Record.flags) & RecordFlag.write) !== 0,
+    isWrite: (flags & RecordFlag.write) !== 0,
+    isStable: (flags & RecordFlag.stable) !== 0,
+    isLongTerm: (flags & RecordFlag.longTerm) !== 0,
     ino: chunk.getWide(at + Record.ino) as InodeNumber,
     offset: chunk.getWide(at + Record.offset),
     length: chunk.getWide(at + Record.length),

@@ -19,6 +19,7 @@ const {
   Break,
   BREAKS,
   BREAKS_START,
+  BreakCause,
   BreakState,
   breakAt,
   Bucket,
@@ -28,6 +29,7 @@ const {
   FORMAT_VERSION,
   KIND_MASK,
   Record,
+  RecordFlag,
   RecordKind,
   RecordStatus,
   Slot,
@@ -62,6 +64,8 @@ export interface BreakView {
   readonly start: number
   readonly end: number
   readonly sinceMs: number
+  /** BreakCause. */
+  readonly cause: number
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
@@ -76,12 +80,13 @@ export function resetTable(memory: TableMemory): void {
     clearSlot(memory, slot)
   }
   // Generations and arrivals go on from where they were: going on can't repeat one.
-  for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isBreakCount(i)) table.set(i, 0)
+  for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isCount(i)) table.set(i, 0)
   table.store(Table.version, FORMAT_VERSION)
   table.store(Table.magic, TABLE_MAGIC)
 }
 
-const isBreakCount = (word: number): boolean => (word - bucketOf(0)) % (bucketOf(1) - bucketOf(0)) === Bucket.breaks
+const COUNTS: readonly number[] = [Bucket.breaks, Bucket.leases, Bucket.stables]
+const isCount = (word: number): boolean => COUNTS.includes((word - bucketOf(0)) % (bucketOf(1) - bucketOf(0)))
 
 /** What the owner died with may have been committed, and who only reads (observer.ts) may hold the layout before that. */
 function advanceBroken(memory: TableMemory, slot: number): void {
@@ -100,13 +105,25 @@ function clearSlot(memory: TableMemory, slot: number): void {
   for (let record = 0; record < records; record++) {
     const chunk = memory.chunk(slot, chunkOf(record))
     const at = recordAt(record)
+    const counted = countOf(chunk, at)
     chunk.store(at + Record.state, chunk.get(at + Record.state) & ~0xff)
+    // After the record: the counts are never too low.
+    if (counted !== undefined) memory.table.add(bucketOf(chunk.getWide(at + Record.ino)) + counted, -1)
   }
   for (let i = 0; i < FILTER_WORDS; i++) words.store(FILTER_START + i, 0)
   for (let i = BREAKS_START; i < SLOT_WORDS; i++) words.store(i, 0)
   for (const word of Object.values(Slot)) if (word !== Slot.state) words.store(word, 0)
   words.store(Slot.transactionSince + 1, 0)
   words.store(Slot.state, 0)
+}
+
+/** Which count of its bucket a record is part of. */
+function countOf(chunk: Words, at: number): number | undefined {
+  const state = chunk.get(at + Record.state)
+  const status = state & STATUS_MASK
+  if (status !== RecordStatus.tentative && status !== RecordStatus.granted) return undefined
+  if ((state & KIND_MASK) === RecordKind.lease) return Bucket.leases
+  return (chunk.get(at + Record.flags) & RecordFlag.stable) === 0 ? undefined : Bucket.stables
 }
 
 export class PinTable {
@@ -117,6 +134,8 @@ export class PinTable {
   readonly own: OwnSlot
   readonly #table: Words
   readonly #slots: Words[] = []
+  /** Breaks of the own slot that are made through a file that has leases: the records of those, which are not asked. */
+  readonly exemptions = new Map<number, ReadonlySet<number>>()
 
   /** Attaches as the owner of `slot`; the caller has the slot's lock (Liveness.tryOwn). Its last owner's traces go first. */
   constructor(surroundings: Surroundings, slot: number, identity: Identity) {
@@ -182,7 +201,8 @@ export class PinTable {
         const from = words.getWide(at + Break.start)
         const to = words.getWide(at + Break.end)
         if (from < end && start < to) {
-          yield { slot, index, state, ino, start: from, end: to, sinceMs: words.getWide(at + Break.since) }
+          const cause = words.load(at + Break.cause)
+          yield { slot, index, state, ino, start: from, end: to, sinceMs: words.getWide(at + Break.since), cause }
         }
       }
     }
@@ -204,6 +224,7 @@ export class PinTable {
       words.setWide(at + Break.start, start)
       words.setWide(at + Break.end, end)
       words.setWide(at + Break.since, this.clock.nowMs())
+      words.set(at + Break.cause, BreakCause.none)
       words.store(at + Break.state, BreakState.preparing)
       if (index >= words.load(Slot.breakCount)) words.store(Slot.breakCount, index + 1)
       this.#table.add(bucketOf(ino) + Bucket.breaks, 1)
@@ -216,6 +237,11 @@ export class PinTable {
 
   setBreakState(index: number, state: number): void {
     this.own.words.store(breakAt(index) + Break.state, state)
+  }
+
+  /** Asks the leases in the way of a break of the own slot to go; the caller rings their holders. */
+  setBreakCause(index: number, cause: number): void {
+    this.own.words.store(breakAt(index) + Break.cause, cause)
   }
 
   /** Takes a break of the own slot back and wakes the pins that queue. */

@@ -30,6 +30,8 @@ export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, { deadlineMs, sig
 export class Waiting {
   readonly #table: PinTable
   readonly #looks = new Set<() => void>()
+  /** What else looks at each ring. */
+  readonly #watchers = new Set<() => void>()
   /** Ends each wait that is under way. */
   readonly #ends = new Set<(error: Error) => void>()
 
@@ -97,6 +99,12 @@ export class Waiting {
     return promise
   }
 
+  /** Calls `watcher` at each ring, for those who are told and do not wait; returns how to end that. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
+  }
+
   /** Rejects every wait under way: the participant leaves. */
   end(error: () => Error): void {
     for (const end of [...this.#ends]) end(error())
@@ -111,5 +119,6 @@ export class Waiting {
     // Answered before looking: whoever changes the table after this look finds 0 and rings again.
     this.#table.own.words.store(Slot.rung, 0)
     for (const look of [...this.#looks]) look()
+    for (const watcher of [...this.#watchers]) watcher()
   }
 }

@@ -17,7 +17,7 @@ import { flushDma } from '../layout/flush-dma.ts'
 import type { DaxMode } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import { bounceOf, writeBounceBack } from './bounce-pin.ts'
-import { OpenFile } from './open-file.ts'
+import { LeasedFile } from './leased-file.ts'
 import type { WriteBack } from './pin.ts'
 import { Pin } from './pin.ts'
 import type { WriteTarget } from './pin-io.ts'
@@ -35,7 +35,7 @@ export interface PinOptions extends WaitOptions {
    * pins of the same range may share one view.
    */
   revocable?: boolean | undefined
-  /** Pins that may stay for long need a layout lease: EOPNOTSUPP. */
+  /** The pin may stay for long: only under a layout lease of this file over the range, else EOPNOTSUPP. Always revocable. */
   longTerm?: boolean | undefined
 }
 
@@ -49,7 +49,7 @@ export interface RangeOptions extends WaitOptions {
 /** Bytes of the windows that `sendTo` pins, one after the other. */
 const WINDOW_BYTES = 1 << 20
 
-export class File extends OpenFile {
+export class File extends LeasedFile {
   #position = 0
 
   /**
@@ -57,7 +57,7 @@ export class File extends OpenFile {
    * (promise 1). All of it or nothing (promise 9). Waits while a layout change of the range is under way.
    *
    * ERANGE past EOF · ENOSPC (a write pin over a hole) · ETIMEDOUT with `holders` · AbortError · EBADF (write pin of a
-   * file opened for reading) · EROFS (a pool opened for reading only) · EOPNOTSUPP (`longTerm`). Price: 2 µs and 2 µs a
+   * file opened for reading) · EROFS (a pool opened for reading only) · EOPNOTSUPP, ESTALE (`longTerm`). Price: 2 µs and 2 µs a
    * run; with `revocable: false` 0.3 µs.
    */
   async pin(options: PinOptions): Promise<Pin> {
@@ -66,8 +66,9 @@ export class File extends OpenFile {
     if (this.#daxMode() === 'never') {
       return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
     }
-    const pinned = await pinRange(this.fs, this.opened, options, limits, this.path)
-    return this.#newPin(options, pinned)
+    const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
+    const pin = this.#newPin(options, await pinRange(this.fs, this.opened, options, limits, this.path))
+    return lease === undefined ? pin : this.hold(lease, pin)
   }
 
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
@@ -79,7 +80,9 @@ export class File extends OpenFile {
         path: this.path,
       })
     }
-    return this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
+    const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
+    const pin = this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
+    return lease === undefined ? pin : this.hold(lease, pin)
   }
 
   /**
@@ -290,7 +293,8 @@ export class File extends OpenFile {
     this.mayWrite(syscall)
     const limits = limitsOf(this.fs, options)
     await mustRefresh(this.fs, this.opened, syscall, this.path)
-    return { busy: busyPolicyOf(this.fs, this.opened.inode, options), limits, syscall, path: this.path }
+    const busy = busyPolicyOf(this.fs, this.opened.inode, options)
+    return { busy, limits, ownLeases: this.leaseRecords, syscall, path: this.path }
   }
 
   #endToFill(offset: number, length: number): number {
@@ -325,16 +329,16 @@ export class File extends OpenFile {
     return pin
   }
 
-  #checkPin({ offset, length, mode, longTerm }: PinOptions): void {
+  #checkPin({ offset, length, mode, longTerm, revocable }: PinOptions): void {
     if (!Number.isSafeInteger(offset) || offset < 0) checkBytes('offset', offset)
     if (!Number.isSafeInteger(length) || length < 1) {
       checkBytes('length', length)
       throw outOfRange('length', '>= 1', length)
     }
     if (mode !== 'read' && mode !== 'write') checkChoice('mode', mode, ['read', 'write'])
-    if (longTerm === true) {
-      const what = 'long-term pins need a layout lease, which this version does not have; pin for the time of one I/O'
-      throw systemError('EOPNOTSUPP', what, { syscall: 'pin', path: this.path })
+    if (longTerm === true && revocable === false) {
+      const what = 'long-term pins must be revocable, since their lease may be revoked'
+      throw systemError('EINVAL', what, { syscall: 'pin', path: this.path })
     }
     if (this.fs.isReadOnly) {
       const what =

@@ -10,6 +10,7 @@ import { linkInode } from '../files/names.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import type { Inode, XattrMode } from '../metadata/metadata.ts'
 import type { OpenMode } from './open-flags.ts'
+import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
 import { Stat } from './stat.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
@@ -18,6 +19,7 @@ import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 export interface FileOwner {
   readonly fs: FileSystem
   readonly pins: OwnPins
+  readonly leases: OwnLeases
   nextBounceKey(): number
   forget(file: OpenFile): void
 }

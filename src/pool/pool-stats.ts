@@ -3,6 +3,7 @@ import type { Holder } from '../errors.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { inodeAt } from '../files/paths.ts'
 import { listHolders } from '../layout/holders.ts'
+import { allLeases, leaseHolderOf } from '../layout/leases.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import type { LostFile } from './lost-and-found.ts'
@@ -28,9 +29,27 @@ export interface PoolStats {
 
 /** Every pin in the pool, with the path of its file when it has one; of one file when `path` is given. */
 export async function listPins(fs: FileSystem, path?: string): Promise<Holder[]> {
-  const { metadata, table, witness } = fs
-  const only = path === undefined ? undefined : (await inodeAt(fs, path, 'pins')).ino
-  const holders = listHolders(table, witness, only).filter((holder) => holder.kind === 'pin')
+  const only = await inodeOf(fs, path, 'pins')
+  return withPaths(
+    fs,
+    listHolders(fs.table, fs.witness, only).filter((holder) => holder.kind === 'pin'),
+  )
+}
+
+/** The same for layout leases. */
+export async function listLeases(fs: FileSystem, path?: string): Promise<Holder[]> {
+  const only = await inodeOf(fs, path, 'leases')
+  const leases = allLeases(fs.table).filter((lease) => only === undefined || lease.ino === only)
+  return withPaths(
+    fs,
+    leases.map((lease) => leaseHolderOf(fs, lease)),
+  )
+}
+
+const inodeOf = async (fs: FileSystem, path: string | undefined, syscall: string): Promise<InodeNumber | undefined> =>
+  path === undefined ? undefined : (await inodeAt(fs, path, syscall)).ino
+
+async function withPaths({ metadata }: FileSystem, holders: Holder[]): Promise<Holder[]> {
   const paths = new Map<number, string | undefined>()
   for (const holder of holders) {
     if (holder.inode === undefined) continue

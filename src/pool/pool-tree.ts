@@ -33,6 +33,7 @@ import { File } from './file.ts'
 import type { FileOwner, OpenFile } from './open-file.ts'
 import type { OpenMode } from './open-flags.ts'
 import { parseFlags } from './open-flags.ts'
+import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
 import { Stat } from './stat.ts'
 
@@ -57,6 +58,7 @@ export abstract class PoolTree {
   /** For this project's own front ends; not part of the stable face. */
   abstract readonly fileSystem: FileSystem
   protected abstract readonly ownPins: OwnPins
+  protected abstract readonly ownLeases: OwnLeases
   protected readonly files = new Set<OpenFile>()
   #owner: FileOwner | undefined
   #bounceKey = 0
@@ -99,6 +101,7 @@ export abstract class PoolTree {
     this.#owner ??= {
       fs: this.fileSystem,
       pins: this.ownPins,
+      leases: this.ownLeases,
       nextBounceKey: () => --this.#bounceKey,
       forget: (file) => void this.files.delete(file),
     }

@@ -24,9 +24,10 @@ import { fileModeMask } from '../platform/process-identity.ts'
 import type { FreeSpaceMaker } from './free-space-maker.ts'
 import type { HostReserve } from './host-reserve.ts'
 import { LostAndFound } from './lost-and-found.ts'
+import { OwnLeases } from './own-leases.ts'
 import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
-import { listPins, statsOf } from './pool-stats.ts'
+import { listLeases, listPins, statsOf } from './pool-stats.ts'
 import { PoolTree } from './pool-tree.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 
@@ -57,6 +58,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
   /** A structured clone would be an object without a pool behind it. */
   protected readonly threadBound = STAYS_IN_ITS_THREAD
   protected readonly ownPins: OwnPins
+  protected readonly ownLeases: OwnLeases
   readonly #parts: PoolParts
   readonly #housekeeping: NodeJS.Timeout
   #checkpoint: Promise<void> | undefined
@@ -90,6 +92,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
       freed: () => space.soon(),
     }
     this.fileSystem = fs
+    this.ownLeases = new OwnLeases(fs)
     this.lostAndFound = new LostAndFound(fs, space)
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS).unref()
   }
@@ -121,6 +124,12 @@ export class Pool extends PoolTree implements AsyncDisposable {
   async pins(options: { path?: string } = {}): Promise<Holder[]> {
     this.mustBeOpen('pins')
     return listPins(this.fileSystem, options.path)
+  }
+
+  /** Every layout lease in the pool, of any process; of one file when `path` is given. */
+  async leases(options: { path?: string } = {}): Promise<Holder[]> {
+    this.mustBeOpen('leases')
+    return listLeases(this.fileSystem, options.path)
   }
 
   /** The pool in numbers (promise 11). */
@@ -213,6 +222,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
     await this.#parts.space.close()
     await this.#checkpoint
     try {
+      await this.ownLeases.close()
       for (const file of [...this.files]) await file.close()
       if (!this.isReadOnly) {
         await this.fileSystem.device.flush()

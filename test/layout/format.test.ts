@@ -79,9 +79,10 @@ test('states and kinds are those of the page', () => {
   assert.deepEqual(choicesIn(breaks), format.BreakState)
   const [, status, kinds] = /Status: ([^.]*)\. Kind: ([^.]*)\./.exec(flat)!
   assert.deepEqual(choicesIn(status), format.RecordStatus)
-  const { pin, copy, open } = choicesIn(kinds)
-  assert.deepEqual({ pin: pin << 4, copy: copy << 4, open: open << 4 }, format.RecordKind)
-  says(`| 1 | \`flags\` | ${format.RecordFlag.write}: write |`)
+  const { pin, copy, open, lease } = choicesIn(kinds)
+  assert.deepEqual({ pin: pin << 4, copy: copy << 4, open: open << 4, lease: lease << 4 }, format.RecordKind)
+  const { write, stable, longTerm, exclusive } = format.RecordFlag
+  says(`| 1 | \`flags\` | ${write} write, ${stable} stable, ${longTerm} long-term, ${exclusive} exclusive |`)
 })
 
 test('the example is what the code makes', () => {

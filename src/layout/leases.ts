@@ -1,0 +1,232 @@
+/**
+ * Leases: layout leases on byte ranges of files, in the pin table. Definitions, states and the table of outcomes:
+ * docs/internals/leases.md. This is the table's side of both halves; who calls `onRecall` is pool/own-leases.ts.
+ *
+ * Concurrency. The holder publishes its lease, then loads the breaks; the change publishes its break, then loads the
+ * leases. All are sequentially consistent, so at least one sees the other: the holder takes its lease back and waits,
+ * or the change recalls it.
+ *
+ * The count of a bucket goes up before a record is published and down after it is free: it is never too low. A death
+ * in between leaves it too high, which costs changes of the bucket a look, until the pool is opened afresh.
+ *
+ * `revoked` is the one word of a record that others write. Its value is the state's sequence of the use that is meant: a
+ * late revoker cannot hit the record's next use, whose sequence is another.
+ */
+import { systemError } from '../errors.ts'
+import type { Holder } from '../errors.ts'
+import type { InodeNumber } from '../units.ts'
+import type { BreakRequest, Door, OwnBreak } from './breaking.ts'
+import { BreakCause, BreakState, Bucket, bucketOf, Record, RecordFlag, RecordKind, SEQUENCE_SHIFT } from './format.ts'
+import { describeHolders, participantOf } from './holders.ts'
+import { chunkOf, recordAt } from './own-slot.ts'
+import type { ClaimView } from './overlaps.ts'
+import type { PinTable } from './pin-table.ts'
+import type { Limits } from './waiting.ts'
+
+/** A live layout lease as read from the table. Offsets and lengths in bytes. */
+export interface LeaseView {
+  readonly slot: number
+  readonly record: number
+  readonly sequence: number
+  readonly ino: InodeNumber
+  readonly offset: number
+  readonly length: number
+  readonly isExclusive: boolean
+  readonly isRevoked: boolean
+  readonly breakTimeMs: number
+  readonly sinceMs: number
+}
+
+/** A lease to be published in the own slot. */
+export interface LeaseRequest {
+  readonly ino: InodeNumber
+  readonly offset: number
+  readonly length: number
+  readonly isExclusive: boolean
+  /** How long a recall may take. */
+  readonly breakTimeMs: number
+}
+
+/** Publishes a lease; returns its record. The caller looks at breaks and other leases next. ENOSPC when the table cannot grow. */
+export function publishLease(table: PinTable, request: LeaseRequest): number {
+  const { ino, offset, length, isExclusive, breakTimeMs } = request
+  const bucket = bucketOf(ino)
+  table.memory.table.add(bucket + Bucket.leases, 1)
+  try {
+    const record = table.own.publish(
+      {
+        kind: RecordKind.lease,
+        flags: isExclusive ? RecordFlag.exclusive : 0,
+        ino,
+        offset,
+        length,
+        sinceMs: table.clock.nowMs(),
+        edges: breakTimeMs,
+      },
+      [],
+    )
+    table.own.grant(record)
+    return record
+  } catch (error) {
+    table.memory.table.add(bucket + Bucket.leases, -1)
+    throw error
+  }
+}
+
+/** Takes a lease of the own slot back and wakes the changes that wait for it. */
+export function withdrawLease(table: PinTable, record: number, ino: InodeNumber): void {
+  table.own.release(record)
+  table.memory.table.add(bucketOf(ino) + Bucket.leases, -1)
+  for (const { slot } of table.breaks(ino, 0, Infinity, BreakState.watching)) table.ring(slot)
+}
+
+/** Layout leases of live owners that overlap bytes [start, end) of an inode; revoked ones as well. */
+export function leasesOf(table: PinTable, ino: InodeNumber, start = 0, end = Infinity): LeaseView[] {
+  if (table.memory.table.load(bucketOf(ino) + Bucket.leases) === 0) return []
+  return [
+    ...leasesWhere(table, (lease) => lease.ino === ino && lease.offset < end && start < lease.offset + lease.length),
+  ]
+}
+
+/** Every layout lease in the pool. */
+export const allLeases = (table: PinTable): LeaseView[] => [...leasesWhere(table, () => true)]
+
+function* leasesWhere(table: PinTable, wanted: (lease: LeaseView) => boolean): Generator<LeaseView> {
+  for (const slot of table.attached()) {
+    for (const { chunk, at, state, record } of table.records(slot, RecordKind.lease)) {
+      const sequence = state >>> SEQUENCE_SHIFT
+      const lease: LeaseView = {
+        slot,
+        record,
+        sequence,
+        ino: chunk.getWide(at + Record.ino) as InodeNumber,
+        offset: chunk.getWide(at + Record.offset),
+        length: chunk.getWide(at + Record.length),
+        isExclusive: (chunk.get(at + Record.flags) & RecordFlag.exclusive) !== 0,
+        isRevoked: chunk.load(at + Record.revoked) === sequence,
+        breakTimeMs: chunk.get(at + Record.edges),
+        sinceMs: chunk.getWide(at + Record.since),
+      }
+      // Released and used anew while we read: not this lease any more.
+      if (chunk.load(at + Record.state) >>> SEQUENCE_SHIFT !== sequence) continue
+      if (wanted(lease) && !table.reapIfDead(slot)) yield lease
+    }
+  }
+}
+
+/** Whether a lease of the own slot was revoked. */
+export function isRevoked(table: PinTable, record: number): boolean {
+  const chunk = table.memory.chunk(table.own.index, chunkOf(record))
+  const at = recordAt(record)
+  return chunk.load(at + Record.revoked) === chunk.get(at + Record.state) >>> SEQUENCE_SHIFT
+}
+
+/** Ends a lease that did not answer: whoever finds the word knows. Idempotent. */
+function revoke(table: PinTable, { slot, record, sequence }: LeaseView): void {
+  table.memory.chunk(slot, chunkOf(record)).store(recordAt(record) + Record.revoked, sequence)
+  table.ring(slot)
+}
+
+/**
+ * Whether a claim is fenced off: a long-term pin whose lease was revoked. Nobody waits for it, nobody fails for it; its
+ * blocks are sequestered, whatever the policy.
+ */
+export const isFenced = (table: PinTable, { isLongTerm, slot, ino, offset, length }: ClaimView): boolean =>
+  isLongTerm && leasesOf(table, ino, offset, offset + length).some((lease) => lease.slot === slot && lease.isRevoked)
+
+/** What a layout change does to the range that it asks for. */
+export type RecallCause = Exclude<keyof typeof BreakCause, 'none'>
+
+/** The cause in a break record; undefined: it asks no lease. */
+export const causeOf = (code: number): RecallCause | undefined =>
+  (Object.keys(BreakCause) as (keyof typeof BreakCause)[]).find(
+    (name): name is RecallCause => name !== 'none' && BreakCause[name] === code,
+  )
+
+/** A change that minds leases. */
+interface RecallingChange extends BreakRequest {
+  readonly cause: RecallCause
+  readonly ownLeases?: ReadonlySet<number> | undefined
+}
+
+/**
+ * The change's half, its break published: recalls the leases of others in bytes [start, end), and resolves when each is
+ * gone or revoked. ETXTBSY: one is exclusive. EBUSY: the policy is to fail. ETIMEDOUT, AbortError by `limits`.
+ */
+export async function untilRecalled(
+  door: Door,
+  request: RecallingChange,
+  broken: OwnBreak,
+  start: number,
+  end: number,
+): Promise<void> {
+  const { table } = door
+  const { ino, limits, ownLeases } = request
+  const inTheWay = (): LeaseView[] =>
+    leasesOf(table, ino, start, end).filter(
+      (lease) => !lease.isRevoked && !(lease.slot === table.own.index && ownLeases?.has(lease.record) === true),
+    )
+  const refuseOrRing = (): LeaseView[] => {
+    const leases = inTheWay()
+    const exclusive = leases.filter((lease) => lease.isExclusive)
+    if (exclusive.length > 0)
+      throw leaseError(door, request, 'ETXTBSY', 'the layout is leased exclusively', exclusive, 'wait for its release')
+    if (leases.length > 0 && request.busy === 'fail')
+      throw leaseError(door, request, 'EBUSY', 'the layout is leased', leases, "ask with busy 'wait' or 'sequester'")
+    for (const lease of leases) {
+      if (table.clock.nowMs() >= broken.sinceMs + lease.breakTimeMs) revoke(table, lease)
+      else table.ring(lease.slot)
+    }
+    return leases.filter((lease) => table.clock.nowMs() < broken.sinceMs + lease.breakTimeMs)
+  }
+  if (inTheWay().length === 0) return
+  // While holders make up their minds, copies go on.
+  broken.set(BreakState.waiting)
+  if (ownLeases !== undefined) table.exemptions.set(broken.index, ownLeases)
+  table.setBreakCause(broken.index, BreakCause[request.cause])
+  try {
+    for (let leases = refuseOrRing(); leases.length > 0; leases = refuseOrRing()) {
+      const revokedMs = broken.sinceMs + Math.min(...leases.map((lease) => lease.breakTimeMs))
+      const slice: Limits = { deadlineMs: Math.min(revokedMs, limits.deadlineMs), signal: limits.signal }
+      const isAnswered = (): true | undefined => (refuseOrRing().length === 0 ? true : undefined)
+      await door.waiting.until(isAnswered, slice, sliceIsOver).catch((error: unknown) => {
+        if (error !== SLICE_IS_OVER) throw error
+        if (table.clock.nowMs() < limits.deadlineMs) return
+        const what = 'a lease on the layout was not given back'
+        throw leaseError(door, request, 'ETIMEDOUT', what, inTheWay(), 'wait longer')
+      })
+    }
+  } finally {
+    table.setBreakCause(broken.index, BreakCause.none)
+    table.exemptions.delete(broken.index)
+  }
+}
+
+const SLICE_IS_OVER = new Error('the slice is over')
+const sliceIsOver = (): Error => SLICE_IS_OVER
+
+export function leaseHolderOf({ table, witness }: Pick<Door, 'table' | 'witness'>, lease: LeaseView): Holder {
+  return {
+    ...participantOf(table, witness, lease.slot),
+    kind: 'lease',
+    inode: lease.ino,
+    offset: lease.offset,
+    length: lease.length,
+    ageMs: Math.max(0, table.clock.nowMs() - lease.sinceMs),
+    ...(lease.isExclusive ? { isExclusive: true } : {}),
+    ...(lease.isRevoked ? { isRevoked: true } : {}),
+  }
+}
+
+/** An error that names the holders of leases. */
+export function leaseError(
+  door: Pick<Door, 'table' | 'witness'>,
+  detail: { readonly syscall: string; readonly path?: string | undefined },
+  code: 'EBUSY' | 'ETIMEDOUT' | 'ETXTBSY',
+  what: string,
+  leases: readonly LeaseView[],
+  advice: string,
+): Error {
+  const holders = leases.map((lease) => leaseHolderOf(door, lease))
+  return systemError(code, `${what} (${describeHolders(holders)}); ${advice}`, { ...detail, holders })
+}

@@ -7,7 +7,10 @@
  */
 
 /** What is measured: one call. */
-export type Side = (() => void) | (() => Promise<unknown>)
+type Call = (() => void) | (() => Promise<unknown>)
+
+/** `after` is called after each round, and not measured. */
+export type Side = Call | { readonly run: Call; readonly after: () => Promise<void> }
 
 const WARM_UP_CALLS = 50_000
 const WARM_UP_NS = 300e6
@@ -23,10 +26,18 @@ export const median = (numbers: readonly number[]): number => numbers.toSorted((
 
 /** Nanoseconds a call of `calls` calls. A side that is not asynchronous pays for no await. */
 async function time(side: Side, calls: number): Promise<number> {
+  const { run, after } = typeof side === 'function' ? { run: side } : side
   const start = process.hrtime.bigint()
-  if (side() instanceof Promise) for (let i = 1; i < calls; i++) await side()
-  else for (let i = 1; i < calls; i++) void side()
-  return Number(process.hrtime.bigint() - start) / calls
+  const first = run()
+  if (first instanceof Promise) {
+    await first
+    for (let i = 1; i < calls; i++) await run()
+  } else {
+    for (let i = 1; i < calls; i++) void run()
+  }
+  const ns = Number(process.hrtime.bigint() - start) / calls
+  await after?.()
+  return ns
 }
 
 /** Warms a side up; returns how many calls fill a round. */

@@ -1,9 +1,12 @@
 /**
- * `npm run bench [-- pins truncates wait files memory] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait files names memory] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
+import { benchLargeDirectories } from './large-directories.ts'
+import { benchMakeAndRemove } from './make-and-remove.ts'
 import { benchMemory } from './memory.ts'
+import { benchNames } from './names.ts'
 import { benchPins } from './pins.ts'
 import type { Row } from './report.ts'
 import { tableOf } from './report.ts'
@@ -15,6 +18,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   truncates: benchTruncates,
   wait: benchWait,
   files: benchSmallFiles,
+  names: async () => [...(await benchNames()), ...(await benchMakeAndRemove()), ...(await benchLargeDirectories())],
   memory: benchMemory,
 }
 

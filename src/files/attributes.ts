@@ -73,7 +73,7 @@ const withoutSetIds = (mode: number): number => mode & ~0o4000 & ((mode & 0o010)
 /** Sets access and modification time. Writes of this participant that are not stored yet keep no later time. */
 export async function setTimes(fs: FileSystem, subject: Subject, atime: TimeLike, mtime: TimeLike): Promise<void> {
   const times = { atimeNs: nanoseconds('atime', atime), mtimeNs: nanoseconds('mtime', mtime) }
-  const open = fs.openInodes.get(subject.ino)
+  const open = fs.openInodes.withNewContent(subject.ino)
   if (open !== undefined) await storeTimes(fs, open)
   await change(fs, subject, 'utime', times)
 }

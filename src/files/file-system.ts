@@ -10,6 +10,7 @@ import { checkBytes, checkChoice, codeOf, openForReading, systemError, wrongType
 import type { InodeNumber } from '../units.ts'
 import type { CopyMemory } from './copy-windows.ts'
 import type { Known } from './known.ts'
+import type { KnownPaths } from './known-paths.ts'
 import type { OpenInodes } from './open-inodes.ts'
 import type { RunViews } from './run-views.ts'
 
@@ -21,6 +22,7 @@ export interface FileSystem extends Door {
   readonly umask: number
   readonly marks: TableMarks
   readonly known: Known
+  readonly knownPaths: KnownPaths
   readonly openInodes: OpenInodes
   readonly runViews: RunViews
   readonly copyMemory: CopyMemory

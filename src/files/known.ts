@@ -43,6 +43,11 @@ export class Known {
     return known.names.get(name)
   }
 
+  /** The mark under which the names of a directory are known; {@link UNKNOWN}: none is. */
+  markOf(directory: InodeNumber): number {
+    return this.#directories.get(directory)?.mark ?? UNKNOWN
+  }
+
   /** undefined: not known now. */
   inode(ino: InodeNumber): Inode | undefined {
     const known = this.#inodes.get(ino)

@@ -21,7 +21,7 @@ import type { OpenInode } from './open-inode.ts'
 import { removeIfOrphan } from './open-inodes.ts'
 import type { Dentry } from './known.ts'
 import type { NamePlace } from './paths.ts'
-import { checkName, checkPath, inodeAt, knownPlaceAt, lastOf, mustBeName, nameAt, placeOf } from './paths.ts'
+import { checkName, checkPath, inodeAt, lastOf, mustBeName, nameAt, placeOf } from './paths.ts'
 
 /** What opening asks of a name. */
 export interface FileRequest {
@@ -62,10 +62,8 @@ export async function openAt(
     checkName(place.name, 'open', path)
     return { open: await make(place), isNew: true }
   }
-  const turn = fs.turnIfDue()
-  if (turn !== undefined) await turn
   for (;;) {
-    const place = knownPlaceAt(fs, path) ?? (await placeOf(fs, path, 'open', { follows, mustBeDirectory, creates }))
+    const place = fs.knownPaths.place(path) ?? (await placeOf(fs, path, 'open', { follows, mustBeDirectory, creates }))
     const { dentry } = place
     if (dentry !== undefined) {
       if (mustBeDirectory && dentry.kind !== 'directory')
@@ -84,6 +82,17 @@ export async function openAt(
       if (codeOf(error) !== 'EEXIST') throw error
     }
   }
+}
+
+/** The same, not waiting for more than a look, for a file that is known to be there; undefined: ask {@link openAt}. */
+export function openKnown(
+  fs: FileSystem,
+  path: string,
+  { creates, isExclusive, mustBeDirectory }: Pick<FileRequest, 'creates' | 'isExclusive' | 'mustBeDirectory'>,
+): OpenInode | Promise<OpenInode> | undefined {
+  const place = fs.knownPaths.place(path)
+  if (place?.dentry?.kind !== 'file' || isLost(place) || mustBeDirectory || (creates && isExclusive)) return undefined
+  return fs.openInodes.open(fs, place.dentry.ino, path)
 }
 
 /** Opens a new file without a name, in the file system of a directory: it goes at the last close, unless it is linked. */
@@ -217,15 +226,18 @@ export async function linkInode(fs: FileSystem, ino: InodeNumber, from: string, 
 const newPermissions = (fs: FileSystem, mode: number | undefined, base: number): number =>
   permissions(mode ?? base & ~fs.umask)
 
-/** Entries of a directory in byte order of their names, read in portions: a name that stays is seen exactly once, whatever changes. */
-export async function* entriesOf(fs: FileSystem, path: string): AsyncGenerator<DirectoryEntry> {
+/**
+ * Entries of a directory in byte order of their names, a portion at a time: a name that stays is seen exactly once,
+ * whatever changes. ENOENT, ENOTDIR, ELOOP.
+ */
+export async function* portionsOf(fs: FileSystem, path: string): AsyncGenerator<readonly DirectoryEntry[]> {
   const directory = await inodeAt(fs, path, 'scandir')
   if (directory.kind !== 'directory')
     throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'scandir', path })
   for (let after: string | undefined; ;) {
     const portion = await fs.metadata.entries(directory.ino, after === undefined ? {} : { after })
     if (portion.length === 0) return
-    yield* portion
+    yield portion
     after = portion[portion.length - 1].name
   }
 }

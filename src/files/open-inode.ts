@@ -43,8 +43,6 @@ export class OpenInode implements Basis {
   inode!: Inode
   /** Bytes. */
   size = 0
-  /** Written to in place since its times were last stored. */
-  hasNewContent = false
   /** Blocks beyond EOF were allocated ahead for appends: the last close trims them. */
   hasPreallocation = false
   /** What the cache was read under: a {@link Basis} of claims. */
@@ -54,15 +52,31 @@ export class OpenInode implements Basis {
   #mark = UNKNOWN
   extents: readonly Extent[] = []
   isCached = false
+  #hasNewContent = false
   #memory: (ArrayBuffer | undefined)[] = []
   #last = 0
   readonly #places = new Places()
   readonly #device: Device
+  readonly #changed: Set<OpenInode>
 
-  constructor(ino: InodeNumber, device: Device) {
+  /** It is in `changed` while it has content whose time is not stored. */
+  constructor(ino: InodeNumber, device: Device, changed: Set<OpenInode>) {
     this.ino = ino
     this.bucket = bucketOf(ino)
     this.#device = device
+    this.#changed = changed
+  }
+
+  /** Written to in place since its times were last stored. */
+  get hasNewContent(): boolean {
+    return this.#hasNewContent
+  }
+
+  set hasNewContent(hasNewContent: boolean) {
+    if (this.#hasNewContent === hasNewContent) return
+    this.#hasNewContent = hasNewContent
+    if (hasNewContent) this.#changed.add(this)
+    else this.#changed.delete(this)
   }
 
   /** Takes over a layout that was read after `generation` was, and is so while `mark` stands. */

@@ -15,37 +15,46 @@ import assert from 'node:assert/strict'
 import { breakLayout } from '../layout/break-layout.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
 import { bucketOf, RecordKind } from '../layout/format.ts'
+import type { Claim } from '../layout/own-slot.ts'
 import { codeOf, systemError } from '../errors.ts'
 import type { Inode } from '../metadata/metadata.ts'
-import type { InodeNumber } from '../units.ts'
+import type { InodeNumber, Run } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { DEFAULT_TIMEOUT_MS } from './file-system.ts'
 import { OpenInode } from './open-inode.ts'
 import { nowNs, storeTimes, trimPreallocation } from './growth.ts'
 
-/** Closed inodes kept for the next open, at most: their layout need not be read again. */
+/** Closed inodes kept for the next open: their layout need not be read again. With more, all are dropped. */
 const MOST_IDLE = 1024
 
 export class OpenInodes {
+  /** With handles, or closed lately. */
   readonly #byNumber = new Map<InodeNumber, OpenInode>()
-  /** Without handles, oldest first. */
-  readonly #idle = new Map<InodeNumber, OpenInode>()
+  /** Written to in place since their times were last stored. */
+  readonly #changed = new Set<OpenInode>()
+  /** How many have no record, so are not open. */
+  #idle = 0
 
-  /** Opens one more handle. ENOENT when the inode lost its last name before we could claim it. */
-  async open(fs: FileSystem, ino: InodeNumber, path: string): Promise<OpenInode> {
+  /** Opens one more handle; at once when what is known of the inode is so now. ENOENT when it lost its last name before we could claim it. */
+  open(fs: FileSystem, ino: InodeNumber, path: string): OpenInode | Promise<OpenInode> {
     let open = this.#byNumber.get(ino)
     if (open === undefined) {
-      open = this.#idle.get(ino) ?? new OpenInode(ino, fs.device)
-      this.#idle.delete(ino)
+      open = new OpenInode(ino, fs.device, this.#changed)
       this.#byNumber.set(ino, open)
+      this.#idle++
+    }
+    if (open.openRecord < 0) {
       open.openRecord = publishOpen(fs, ino)
+      this.#idle--
     }
     open.handles++
+    return open.isCurrent(fs) && open.inode.nlink > 0 ? open : this.#afterLook(fs, open, path)
+  }
+
+  async #afterLook(fs: FileSystem, open: OpenInode, path: string): Promise<OpenInode> {
     try {
-      if (open.isCurrent(fs) || (await lookAgain(fs, open))) {
-        if (open.inode.nlink > 0) return open
-      }
+      if ((await lookAgain(fs, open)) && open.inode.nlink > 0) return open
     } catch (error) {
       await this.close(fs, open)
       throw error
@@ -61,15 +70,15 @@ export class OpenInodes {
       if (claimed !== undefined) fs.table.own.release(claimed.record)
       claimed = undefined
     }
-    const claim = (ino: InodeNumber): void => {
+    const claimNew = (ino: InodeNumber): void => {
       // A transaction that is tried again.
       drop()
       const generation = fs.table.generation(bucketOf(ino))
       claimed = { record: publishOpen(fs, ino), generation, mark: fs.marks.committing(ino) }
     }
     try {
-      const inode = await create(claim)
-      const open = new OpenInode(inode.ino, fs.device)
+      const inode = await create(claimNew)
+      const open = new OpenInode(inode.ino, fs.device, this.#changed)
       assert(claimed !== undefined, 'the metadata made an inode without having it claimed')
       const { record, generation, mark } = claimed
       open.openRecord = record
@@ -83,41 +92,65 @@ export class OpenInodes {
     }
   }
 
-  /** What is open of an inode, if anything. */
+  /** What is open of an inode, or was lately. */
   get(ino: InodeNumber): OpenInode | undefined {
     return this.#byNumber.get(ino)
   }
 
-  get all(): Iterable<OpenInode> {
-    return this.#byNumber.values()
+  /** What was written to in place since its times were last stored. */
+  get changed(): ReadonlySet<OpenInode> {
+    return this.#changed
   }
 
-  /** Closes one handle. At the last: times are stored, preallocation trimmed, an orphan's content goes when nobody else has it open. */
-  async close(fs: FileSystem, open: OpenInode): Promise<void> {
+  /** The same, of one inode. */
+  withNewContent(ino: InodeNumber): OpenInode | undefined {
+    if (this.#changed.size === 0) return undefined
+    const open = this.get(ino)
+    return open?.hasNewContent === true ? open : undefined
+  }
+
+  /**
+   * Closes one handle. At the last: times are stored, preallocation trimmed, an orphan's content goes when nobody else has
+   * it open. undefined: it is done.
+   */
+  close(fs: FileSystem, open: OpenInode): Promise<void> | undefined {
     open.handles--
-    if (open.handles > 0) return
+    if (open.handles > 0) return undefined
+    return open.hasNewContent || open.hasPreallocation ? this.#endAfterStore(fs, open) : this.#end(fs, open)
+  }
+
+  async #endAfterStore(fs: FileSystem, open: OpenInode): Promise<void> {
     try {
       await storeTimes(fs, open)
       if (open.handles === 0 && open.hasPreallocation) await trimPreallocation(fs, open)
     } finally {
-      // Somebody may have opened it again meanwhile, and even closed it: then it is done.
-      if (open.handles === 0 && this.#byNumber.get(open.ino) === open) {
-        this.#byNumber.delete(open.ino)
-        fs.table.own.release(open.openRecord)
-        if (open.isCurrent(fs) && open.inode.nlink > 0) this.#keep(open)
-        else if (!fs.isReadOnly) await removeIfOrphan(fs, open.ino)
-      }
+      await this.#end(fs, open)
     }
+  }
+
+  /** Unless somebody has opened it again meanwhile, or even closed it: then it is done. */
+  #end(fs: FileSystem, open: OpenInode): Promise<void> | undefined {
+    if (open.handles > 0 || open.openRecord < 0) return undefined
+    fs.table.own.release(open.openRecord)
+    open.openRecord = -1
+    if (open.isCurrent(fs) && open.inode.nlink > 0) {
+      this.#keep(open)
+      return undefined
+    }
+    this.#byNumber.delete(open.ino)
+    return fs.isReadOnly ? undefined : removeIfOrphan(fs, open.ino)
   }
 
   #keep(open: OpenInode): void {
     open.dropPlaces()
-    this.#idle.set(open.ino, open)
-    if (this.#idle.size <= MOST_IDLE) return
-    for (const oldest of this.#idle.keys()) {
-      this.#idle.delete(oldest)
-      break
+    if (++this.#idle <= MOST_IDLE) return
+    for (const idle of this.#byNumber.values()) {
+      if (idle.openRecord >= 0) continue
+      this.#byNumber.delete(idle.ino)
+      // Written through a pin after the last close: that time is lost.
+      idle.hasNewContent = false
     }
+    this.#idle = 0
   }
 }
 
@@ -141,10 +174,14 @@ async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
   }
 }
 
+/** Filled anew for each record. */
+const claim: Claim = { kind: RecordKind.open, flags: 0, ino: 0, offset: 0, length: 0, sinceMs: 0, edges: 0 }
+const NO_RUNS: readonly Run[] = []
+
 function publishOpen(fs: FileSystem, ino: InodeNumber): number {
-  const sinceMs = fs.table.clock.coarseMs()
-  const claim = { kind: RecordKind.open, flags: 0, ino, offset: 0, length: 0, sinceMs, edges: 0 }
-  const record = fs.table.own.publish(claim, [])
+  claim.ino = ino
+  claim.sinceMs = fs.table.clock.coarseMs()
+  const record = fs.table.own.publish(claim, NO_RUNS)
   fs.table.own.grant(record)
   return record
 }

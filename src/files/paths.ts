@@ -132,28 +132,6 @@ export async function inodeAt(fs: FileSystem, path: string, syscall: string, fol
   throw systemError('ENOENT', 'no such file or directory', { syscall, path })
 }
 
-/**
- * Where a path leads when every name on the way is known and plain: what makes a second look cheap. undefined: ask
- * {@link placeOf}. Price: 70 ns a name.
- */
-export function knownPlaceAt(fs: FileSystem, path: string): (Place & { readonly dentry: Dentry }) | undefined {
-  if (typeof path !== 'string') return undefined
-  let parent: InodeNumber = ROOT_INODE
-  for (let at = path.charCodeAt(0) === SLASH ? 1 : 0; ;) {
-    const slash = path.indexOf('/', at)
-    // '', '.' and '..' are nobody's names, so they are not known.
-    const name = slash < 0 ? path.slice(at) : path.slice(at, slash)
-    const dentry = fs.known.dentry(parent, name)
-    if (dentry === undefined || dentry === null || dentry.kind === 'symlink') return undefined
-    if (slash < 0) return { parent, name, dentry }
-    if (dentry.kind !== 'directory') return undefined
-    parent = dentry.ino
-    at = slash + 1
-  }
-}
-
-const SLASH = 47
-
 /** A name in a directory, there or not. */
 export interface NamePlace {
   readonly parent: InodeNumber

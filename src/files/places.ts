@@ -56,6 +56,7 @@ export class Places {
   }
 
   clear(): void {
-    this.#kept.length = 0
+    // Setting it is slow, also to what it is.
+    if (this.#kept.length > 0) this.#kept.length = 0
   }
 }

@@ -314,7 +314,7 @@ export class File extends LeasedFile {
     const writeBack = (): void => {
       if (options.mode === 'write') writeBounceBack(this.fs, open, options.offset, copy, this.path)
       // What fails here is a failure of the store, which everything after meets as well.
-      this.fs.openInodes.close(this.fs, open).catch((error: Error) => process.emitWarning(error))
+      this.fs.openInodes.close(this.fs, open)?.catch((error: Error) => process.emitWarning(error))
     }
     const views = options.revocable === false ? undefined : []
     const bounce = { record: this.owner.nextBounceKey(), content: copy, views }

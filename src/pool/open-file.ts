@@ -24,6 +24,8 @@ export interface FileOwner {
   forget(file: OpenFile): void
 }
 
+const DONE = Promise.resolve()
+
 export class OpenFile implements AsyncDisposable {
   readonly path: string
   readonly ino: number
@@ -33,6 +35,8 @@ export class OpenFile implements AsyncDisposable {
   protected readonly fs: FileSystem
   protected readonly opened: OpenInode
   protected readonly mode: OpenMode
+  /** Where the pool keeps it among its open files. */
+  place = -1
   #isOpen = true
 
   /** For `pool.open()`. */
@@ -108,11 +112,11 @@ export class OpenFile implements AsyncDisposable {
   }
 
   /** Closes the handle. Pins live on. The last close, in any process, of a file without a name lets its content go. A second call does nothing. */
-  async close(): Promise<void> {
-    if (!this.#isOpen) return
+  close(): Promise<void> {
+    if (!this.#isOpen) return DONE
     this.#isOpen = false
     this.owner.forget(this)
-    await this.fs.openInodes.close(this.fs, this.opened)
+    return this.fs.openInodes.close(this.fs, this.opened) ?? DONE
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

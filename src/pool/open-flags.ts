@@ -35,8 +35,12 @@ const WORDS: Readonly<Record<string, number>> = {
 }
 
 export function parseFlags(flags: string | number): OpenMode {
-  const bits = typeof flags === 'number' ? flags : Object.hasOwn(WORDS, flags) ? WORDS[flags] : undefined
-  if (bits === undefined) throw invalidValue('flags', 'must be flags of node:fs, such as r, r+, w, wx or a', flags)
+  const mode = typeof flags === 'number' ? modeOf(flags) : MODES.get(flags)
+  if (mode === undefined) throw invalidValue('flags', 'must be flags of node:fs, such as r, r+, w, wx or a', flags)
+  return mode
+}
+
+function modeOf(bits: number): OpenMode {
   const access = bits & (O_WRONLY | O_RDWR)
   return {
     mayRead: access === O_RDONLY || access === O_RDWR,
@@ -49,3 +53,5 @@ export function parseFlags(flags: string | number): OpenMode {
     mustBeDirectory: (bits & O_DIRECTORY) !== 0,
   }
 }
+
+const MODES = new Map(Object.entries(WORDS).map(([word, bits]) => [word, modeOf(bits)]))

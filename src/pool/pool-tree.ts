@@ -13,20 +13,21 @@ import { limitsOf, mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import type { NodeKind } from '../files/names.ts'
 import {
-  entriesOf,
   linkInode,
   makeDirectory,
   makeNode,
   makeSymlink,
   NODE_KINDS,
   openAt,
+  openKnown,
   openUnnamed,
+  portionsOf,
   removeDirectory,
   removeName,
   renameName,
 } from '../files/names.ts'
-import type { OpenInode } from '../files/open-inode.ts'
-import { inodeAt, knownPlaceAt, pathAt, placeOf } from '../files/paths.ts'
+import { OpenInode } from '../files/open-inode.ts'
+import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
 import type { RangeOptions } from './file.ts'
 import { File } from './file.ts'
@@ -59,7 +60,8 @@ export abstract class PoolTree {
   abstract readonly fileSystem: FileSystem
   protected abstract readonly ownPins: OwnPins
   protected abstract readonly ownLeases: OwnLeases
-  protected readonly files = new Set<OpenFile>()
+  /** Open files, each at its `place`: a Set would hash every new one, which costs as much as all the rest of `open`. */
+  protected readonly files: OpenFile[] = []
   #owner: FileOwner | undefined
   #bounceKey = 0
 
@@ -71,11 +73,25 @@ export abstract class PoolTree {
    * `busy`, `timeoutMs`, `signal`. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (making or writing files in /lost+found),
    * EROFS.
    */
-  async open(path: string, flags: string | number = 'r', options: OpenOptions = {}): Promise<File> {
-    this.mustBeOpen('open')
-    const mode = parseFlags(flags)
+  open(path: string, flags: string | number = 'r', options?: OpenOptions): Promise<File> {
+    try {
+      this.mustBeOpen('open')
+      const fs = this.fileSystem
+      const mode = parseFlags(flags)
+      if (mode.mayWrite) mustBeWritable(fs, 'open', path)
+      const turn = fs.turnIfDue()
+      if (turn !== undefined) return turn.then(() => this.#open(path, mode, options))
+      const open = options === undefined && !mode.truncates ? openKnown(fs, path, mode) : undefined
+      if (open instanceof OpenInode) return Promise.resolve(this.#handle(open, mode, path))
+      if (open !== undefined) return open.then((looked) => this.#handle(looked, mode, path))
+      return this.#open(path, mode, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #open(path: string, mode: OpenMode, options: OpenOptions = {}): Promise<File> {
     const fs = this.fileSystem
-    if (mode.mayWrite) mustBeWritable(fs, 'open', path)
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
     const file = this.#handle(open, mode, path)
     if (!mode.truncates || !mode.mayWrite || isNew) return file
@@ -103,11 +119,18 @@ export abstract class PoolTree {
       pins: this.ownPins,
       leases: this.ownLeases,
       nextBounceKey: () => --this.#bounceKey,
-      forget: (file) => void this.files.delete(file),
+      forget: (file) => this.#forget(file),
     }
     const file = new File(this.#owner, open, mode, path)
-    this.files.add(file)
+    file.place = this.files.push(file) - 1
     return file
+  }
+
+  #forget(file: OpenFile): void {
+    const last = this.files.pop()!
+    if (last === file) return
+    this.files[file.place] = last
+    last.place = file.place
   }
 
   /** Reads a whole file, by copy; with `encoding` as a string. */
@@ -157,15 +180,16 @@ export abstract class PoolTree {
 
   /** Names in a directory, in byte order. */
   async readdir(path: string): Promise<string[]> {
+    this.mustBeOpen('scandir')
     const names: string[] = []
-    for await (const entry of this.entries(path)) names.push(entry.name)
+    for await (const portion of portionsOf(this.fileSystem, path)) for (const { name } of portion) names.push(name)
     return names
   }
 
   /** Entries of a directory in byte order of their names, read in portions: a name that stays is seen exactly once, whatever changes. */
   async *entries(path: string): AsyncGenerator<DirectoryEntry> {
     this.mustBeOpen('scandir')
-    yield* entriesOf(this.fileSystem, path)
+    for await (const portion of portionsOf(this.fileSystem, path)) yield* portion
   }
 
   /** ENOENT, ENOTDIR, ELOOP. Price: 0.4 µs while the names on the way are known and unchanged, else 10 µs a name. */
@@ -173,9 +197,9 @@ export abstract class PoolTree {
     const fs = this.fileSystem
     const turn = fs.turnIfDue()
     if (turn !== undefined) return turn.then(() => this.#stat(path, 'stat'))
-    const place = this.isOpen ? knownPlaceAt(fs, path) : undefined
-    const known = place === undefined ? undefined : fs.known.inode(place.dentry.ino)
-    if (known === undefined || fs.openInodes.get(known.ino)?.hasNewContent === true) return this.#stat(path, 'stat')
+    const dentry = this.isOpen ? fs.knownPaths.place(path)?.dentry : undefined
+    const known = dentry === undefined ? undefined : fs.known.inode(dentry.ino)
+    if (known === undefined || fs.openInodes.withNewContent(known.ino) !== undefined) return this.#stat(path, 'stat')
     return Promise.resolve(new Stat(known))
   }
 
@@ -193,18 +217,23 @@ export abstract class PoolTree {
     this.mustBeOpen(syscall)
     const fs = this.fileSystem
     const inode = await inodeAt(fs, path, syscall, follows)
-    const open = fs.openInodes.get(inode.ino)
-    if (open?.hasNewContent !== true) return inode
+    const open = fs.openInodes.withNewContent(inode.ino)
+    if (open === undefined) return inode
     await storeTimes(fs, open)
     return inodeAt(fs, path, syscall, follows)
   }
 
   /** Whether there is something at the path. */
-  async exists(path: string): Promise<boolean> {
+  exists(path: string): Promise<boolean> {
+    const fs = this.fileSystem
+    const turn = fs.turnIfDue()
+    if (turn !== undefined) return turn.then(() => this.#exists(path))
+    const place = this.isOpen ? fs.knownPaths.place(path) : undefined
+    return place === undefined ? this.#exists(path) : Promise.resolve(place.dentry !== undefined)
+  }
+
+  async #exists(path: string): Promise<boolean> {
     this.mustBeOpen('access')
-    const turn = this.fileSystem.turnIfDue()
-    if (turn !== undefined) await turn
-    if (knownPlaceAt(this.fileSystem, path) !== undefined) return true
     return placeOf(this.fileSystem, path, 'access', { follows: true }).then(
       (place) => place.dentry !== undefined,
       (error: unknown) => {

@@ -10,6 +10,7 @@ import type { FileSystem } from '../files/file-system.ts'
 import { mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import { Known } from '../files/known.ts'
+import { KnownPaths } from '../files/known-paths.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
 import { RunViews } from '../files/run-views.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
@@ -72,6 +73,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
     this.#parts = parts
     const runViews = new RunViews(device)
     this.ownPins = new OwnPins(table, runViews, parts.isDebug)
+    const known = new Known(metadata, marks)
     const fs: FileSystem = {
       table,
       metadata,
@@ -81,7 +83,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
       properties: metadata.properties,
       isReadOnly: parts.isReadOnly,
       marks,
-      known: new Known(metadata, marks),
+      known,
+      knownPaths: new KnownPaths(known, marks),
       umask: fileModeMask(),
       openInodes: new OpenInodes(),
       runViews,
@@ -177,7 +180,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
   async sync(): Promise<void> {
     this.mustBeOpen('sync')
     const { device, metadata, openInodes } = this.fileSystem
-    for (const open of openInodes.all) await storeTimes(this.fileSystem, open)
+    for (const open of [...openInodes.changed]) await storeTimes(this.fileSystem, open)
     await device.flush()
     await metadata.sync()
   }

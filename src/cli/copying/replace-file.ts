@@ -64,8 +64,10 @@ export async function putInPlace(
     await make(temporary)
     await rename(temporary, path)
   } catch (error) {
-    await unlessMissing(() => unlink(temporary))
     throw inWordsOf(error, temporary, path)
+  } finally {
+    // Renamed, it is gone; but over another name of the same inode, which a second copy may have made, it is not.
+    await unlessMissing(() => unlink(temporary))
   }
 }
 

@@ -148,9 +148,7 @@ class TreeCopy {
     }
     const copied = nlink > 1 ? this.#copies.get(key) : undefined
     if (copied !== undefined) {
-      // Two names of one inode: renaming one over the other would do nothing, and leave both.
-      const isLinked = there?.key === (await target.look(copied))?.key
-      if (!isLinked) await target.makeLink(to, copied, there !== undefined)
+      await target.makeLink(to, copied, there !== undefined)
       this.#counts.links++
     } else if (kind === 'symlink') {
       await target.makeSymlink(to, await source.readlink(from), there !== undefined)

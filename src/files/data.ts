@@ -9,7 +9,7 @@ import type { Limits } from '../layout/waiting.ts'
 import type { FileSystem } from './file-system.ts'
 import { untilUnbroken } from './file-system.ts'
 import type { GrowthPosition } from './growth.ts'
-import { allocateRange, checkSize, writeGrowing } from './growth.ts'
+import { allocateRange, checkSize, makeWritable, writeGrowing } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
 import type { Segment } from './segments.ts'
 import { bytesOfSegment, edgesOfSegments, hasHole, runsOf, segmentsOf } from './segments.ts'
@@ -20,7 +20,7 @@ const PIECE_BYTES = 1 << 20
 const PREFETCH_BYTES = 128 << 10
 
 /** Why a piece was not copied. */
-type Obstacle = 'stale' | 'break' | 'hole'
+type Obstacle = 'stale' | 'break' | 'stable' | 'hole'
 
 /** Copies bytes of the file at `position` into `target`; returns how many there were, 0 at EOF. */
 export async function readInto(
@@ -139,6 +139,9 @@ async function writePiece(
       const claim = { kind: RecordKind.copy, ino: open.ino, offset: position, length: piece.length }
       await untilUnbroken(fs, claim, limits, 'write', path)
     }
+    if (obstacle === 'stable') {
+      await makeWritable(fs, open, { start: position, end: position + piece.length, limits, syscall: 'write', path })
+    }
     if (obstacle === 'hole') {
       await allocateRange(fs, open, { start: position, end: position + piece.length, limits, syscall: 'write', path })
     } else {
@@ -180,7 +183,9 @@ export function withCopyClaim(
       copy(segment, segment.extent < 0 ? undefined : bytesOfSegment(fs.copyMemory, open, segment))
     // A change waits for a copy, but not for ever: whose process was stopped in the middle copied from, or to, blocks
     // that have left the file. Then it did not happen; the caller does it again on what the file has now.
-    return refusalOf(table, claim, open)
+    // A stable pin that came meanwhile waits for this claim: what it holds has the copy in it.
+    const refusal = refusalOf(table, claim, open, record)
+    return refusal === 'stable' ? undefined : refusal
   } finally {
     releaseClaim(table, record, open.ino)
   }

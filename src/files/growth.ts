@@ -10,7 +10,10 @@
 import { breakLayout } from '../layout/break-layout.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
 import { hasBreak, releaseClaim } from '../layout/claims.ts'
+import { copyOnWrite } from '../layout/copy-on-write.ts'
 import { BreakState, RecordFlag, RecordKind } from '../layout/format.ts'
+import { deviceBytesOf } from '../layout/overlaps.ts'
+import { isStable } from '../layout/stable.ts'
 import { codeOf, systemError } from '../errors.ts'
 import type { Layout } from '../metadata/metadata.ts'
 import type { FileBlock, FileRange, Run } from '../units.ts'
@@ -64,7 +67,8 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
       if (!isGrowing || from >= end) return
       // Fresh blocks are zero; only what was there past EOF may not be.
       open.adopt(before, generation, UNKNOWN)
-      isBroken = !copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0))
+      // Stable pins end before EOF: what is zeroed here is theirs nowhere.
+      isBroken = copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0)) !== undefined
       if (isBroken) throw new Error('a layout change is being committed')
     }
     const growth = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
@@ -117,23 +121,25 @@ export async function writeGrowing(
       await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, end), limits, syscall: 'write', path })
     }
     let written = -1
-    let isBroken = false
+    let obstacle: 'break' | 'stable' | undefined
     await growWith(fs, open, limits, (layout) => {
       const offset = position === 'end' ? layout.inode.size : position
       const from = Math.min(layout.inode.size, offset)
       if (!open.isMapped(offset, offset + data.length)) return undefined
-      isBroken = !copyUnderClaim(fs, open, from, offset + data.length, (segment, bytes) => {
+      obstacle = copyUnderClaim(fs, open, from, offset + data.length, (segment, bytes) => {
         const skip = Math.max(0, offset - segment.offset)
         bytes.fill(0, 0, Math.min(skip, bytes.length))
         if (skip < bytes.length)
           bytes.set(data.subarray(segment.offset + skip - offset, segment.offset + bytes.length - offset), skip)
       })
-      if (isBroken) return undefined
+      if (obstacle !== undefined) return undefined
       written = offset
       return Math.max(layout.inode.size, offset + data.length)
     })
     if (written >= 0) return written
-    if (isBroken) {
+    if (obstacle === 'stable')
+      await makeWritable(fs, open, { start: at, end: at + data.length, limits, syscall: 'write', path })
+    if (obstacle === 'break') {
       const claim = { kind: RecordKind.copy, ino: open.ino, offset: at, length: data.length }
       await untilUnbroken(fs, claim, limits, 'write', path)
     }
@@ -151,7 +157,7 @@ export async function growTo(
   for (let isDone = false; !isDone;) {
     await growWith(fs, open, limits, (layout) => {
       const from = layout.inode.size
-      isDone = from >= size || copyUnderClaim(fs, open, from, size, (_, bytes) => bytes.fill(0))
+      isDone = from >= size || copyUnderClaim(fs, open, from, size, (_, bytes) => bytes.fill(0)) === undefined
       return isDone ? Math.max(size, from) : undefined
     })
     if (!isDone) {
@@ -180,7 +186,8 @@ async function growWith(
 
 /**
  * Calls `fill` for the mapped bytes of [start, end), claimed as a copy. Inside a transaction: the layout cannot change,
- * so only a committing break stands in the way (an edge may be being copied). False: one does, nothing was touched.
+ * so only a committing break stands in the way (an edge may be being copied), or a stable pin of bytes below EOF. Returns
+ * what does; then nothing was touched.
  */
 function copyUnderClaim(
   fs: FileSystem,
@@ -188,7 +195,7 @@ function copyUnderClaim(
   start: number,
   end: number,
   fill: (segment: Segment, bytes: Uint8Array) => void,
-): boolean {
+): 'break' | 'stable' | undefined {
   const { table } = fs
   const segments = segmentsOf(open, start, end - start).filter((segment) => segment.extent >= 0)
   const claim = {
@@ -203,12 +210,24 @@ function copyUnderClaim(
   const record = table.own.publish(claim, runsOf(open, segments))
   table.own.grant(record)
   try {
-    if (hasBreak(table, open.ino, start, end - start, BreakState.committing)) return false
+    if (hasBreak(table, open.ino, start, end - start, BreakState.committing)) return 'break'
+    if (isStable(table, open.ino, deviceBytesOf(open.extents, start, end))) return 'stable'
     for (const segment of segments) fill(segment, bytesOfSegment(fs.copyMemory, open, segment))
-    return true
+    return undefined
   } finally {
     releaseClaim(table, record, open.ino)
   }
+}
+
+/** Gives the file blocks of its own where stable pins hold those of a range; they stay what they are, and go with the pins. */
+export async function makeWritable(
+  fs: FileSystem,
+  open: OpenInode,
+  range: Pick<Allocation, 'start' | 'end' | 'limits' | 'syscall' | 'path'>,
+): Promise<void> {
+  const { syscall, path } = range
+  await withSpace(fs, syscall, path, () => copyOnWrite(fs, { ...range, ino: open.ino }))
+  fs.freed()
 }
 
 /** Blocks past EOF that appends did not use go back. */

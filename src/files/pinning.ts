@@ -3,15 +3,18 @@
  * layout/claims.ts; here the range is resolved, allocated where a write pin meets a hole, and turned into views.
  */
 import { systemError } from '../errors.ts'
-import { settle, tryClaim } from '../layout/claims.ts'
+import { releaseClaim, settle, tryClaim } from '../layout/claims.ts'
 import { RecordFlag, RecordKind } from '../layout/format.ts'
 import type { Claim } from '../layout/own-slot.ts'
+import { bytesOfRecord, wholeBlocks } from '../layout/overlaps.ts'
+import { beginStable, endStable, untilNobodyWrites } from '../layout/stable.ts'
 import type { Limits } from '../layout/waiting.ts'
+import type { BusyPolicy } from '../metadata/metadata.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { mustRefresh } from './data.ts'
 import type { FileSystem } from './file-system.ts'
 import { untilUnbroken } from './file-system.ts'
-import { allocateRange } from './growth.ts'
+import { allocateRange, makeWritable } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
 import type { RunView } from './run-views.ts'
 import { edgesOfSegments, hasHole, runsOf, segmentsOf } from './segments.ts'
@@ -27,7 +30,7 @@ export interface Pinned {
 }
 
 /** What stands between a range and its pin. */
-export type PinObstacle = 'cold' | 'end' | 'hole' | 'break' | 'stale'
+export type PinObstacle = 'cold' | 'end' | 'hole' | 'break' | 'stale' | 'stable'
 
 export interface PinRange {
   /** Bytes. */
@@ -38,10 +41,14 @@ export interface PinRange {
   readonly revocable?: boolean | undefined
   /** Default false. */
   readonly longTerm?: boolean | undefined
+  /** Default false. With mode 'read' only. */
+  readonly stable?: boolean | undefined
 }
 
-const flagsOf = ({ mode, longTerm }: PinRange): number =>
-  (mode === 'write' ? RecordFlag.write : 0) | (longTerm === true ? RecordFlag.longTerm : 0)
+const flagsOf = ({ mode, longTerm, stable }: PinRange): number =>
+  (mode === 'write' ? RecordFlag.write : 0) |
+  (longTerm === true ? RecordFlag.longTerm : 0) |
+  (stable === true ? RecordFlag.stable : 0)
 
 /**
  * Pins at once, or says why not. `mayTrustAbsence`: the layout was just read, so holes and EOF are as it says.
@@ -121,6 +128,9 @@ export async function pinRange(
     if (outcome === 'break') {
       await untilUnbroken(fs, { kind: RecordKind.pin, ino: open.ino, offset, length }, limits, 'pin', path)
     }
+    if (outcome === 'stable') {
+      await makeWritable(fs, open, { start: offset, end: offset + length, limits, syscall: 'pin', path })
+    }
     if (outcome === 'hole' && range.mode === 'write' && isFresh) {
       await allocateRange(fs, open, { start: offset, end: offset + length, limits, syscall: 'pin', path })
     } else {
@@ -134,15 +144,52 @@ export async function pinRange(
 export function pinRangeNow(fs: FileSystem, open: OpenInode, range: PinRange, path: string | undefined): Pinned {
   let outcome = tryPin(fs, open, range, false)
   for (let tries = 0; typeof outcome === 'string' && tries < 3; tries++) {
-    if (outcome === 'break' || (outcome === 'hole' && range.mode === 'write' && tries > 0)) break
+    if (outcome === 'break' || outcome === 'stable' || (outcome === 'hole' && range.mode === 'write' && tries > 0))
+      break
     if (outcome === 'end' && tries > 0) throw pastEnd(open, range, path)
     if (open.refreshNow(fs) !== true) break
     outcome = tryPin(fs, open, range, true)
   }
   if (typeof outcome !== 'string') return outcome
   if (outcome === 'end') throw pastEnd(open, range, path)
-  const why = outcome === 'hole' ? 'blocks would have to be allocated' : 'a layout change of the range is under way'
-  throw systemError('EAGAIN', `${why}; use pin(), which waits`, { syscall: 'pin', path })
+  throw systemError('EAGAIN', `${WHY_NOT_NOW[outcome] ?? WHY_NOT_NOW['break']}; use pin(), which waits`, {
+    syscall: 'pin',
+    path,
+  })
+}
+
+const WHY_NOT_NOW: Readonly<Record<string, string>> = {
+  hole: 'blocks would have to be allocated',
+  stable: 'the blocks are stable and would have to be copied',
+  break: 'a layout change of the range is under way',
+}
+
+/**
+ * Pins so that the bytes do not change until release. Waits for those who write to the blocks; `busy` 'fail': EBUSY when
+ * some are pinned for writing. Otherwise as {@link pinRange}.
+ */
+export async function pinStable(
+  fs: FileSystem,
+  open: OpenInode,
+  range: PinRange,
+  options: { readonly busy: BusyPolicy; readonly limits: Limits },
+  path: string | undefined,
+): Promise<Pinned> {
+  const { table } = fs
+  const { ino } = open
+  beginStable(table, ino)
+  let pinned: Pinned | undefined
+  try {
+    pinned = await pinRange(fs, open, range, options.limits, path)
+    const blocks = bytesOfRecord(table, pinned.record).map(wholeBlocks)
+    await untilNobodyWrites(fs, { ...options, ...range, ino, syscall: 'pin', path }, pinned.record, blocks)
+    return pinned
+  } catch (error) {
+    for (const view of pinned?.views ?? []) fs.runViews.revoke(view)
+    if (pinned !== undefined) releaseClaim(table, pinned.record, ino)
+    endStable(table, ino)
+    throw error
+  }
 }
 
 function pastEnd(open: OpenInode, { offset, length }: PinRange, path: string | undefined): Error {

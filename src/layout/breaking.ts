@@ -127,7 +127,7 @@ export const settleTime = ({ table }: Door, limits: Limits): number =>
   Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)
 
 /** Resolves when the condition holds or the time is up. */
-async function untilOrTime({ waiting }: Door, condition: () => boolean, limits: Limits): Promise<void> {
+export async function untilOrTime({ waiting }: Door, condition: () => boolean, limits: Limits): Promise<void> {
   if (!condition()) await waiting.until(() => (condition() ? true : undefined), limits, timeIsUp).catch(ignoreTimeIsUp)
 }
 

@@ -25,12 +25,14 @@
  * (promise 10).
  */
 import type { InodeNumber, Run } from '../units.ts'
-import { BreakState, bucketOf, RecordKind } from './format.ts'
+import { BreakState, bucketOf, RecordFlag, RecordKind } from './format.ts'
 import type { Claim } from './own-slot.ts'
+import { bytesOfRecord, wholeBlocks } from './overlaps.ts'
 import type { PinTable } from './pin-table.ts'
+import { isStable } from './stable.ts'
 
 /** Why a claim was not granted. */
-export type Refusal = 'stale' | 'break'
+export type Refusal = 'stale' | 'break' | 'stable'
 
 /** Least state of a break that is in the way of a kind of claim. */
 export const breakInTheWayOf = (kind: number): number =>
@@ -41,9 +43,12 @@ export interface Basis {
   readonly bucket: number
   /** Loaded before the layout was read. */
   readonly generation: number
-  /** Under which the generation was confirmed with no break published, or {@link NEVER}. Kept up by the claims. */
+  /** Under which the generation was confirmed with no break and no stable pin published, or {@link NEVER}. Kept up by the claims. */
   arrivals: number
 }
+
+/** Of claims that are not published. */
+const NO_RECORD = -1
 
 /** No number of arrivals. */
 export const NEVER = -1
@@ -59,25 +64,31 @@ export function tryClaim(table: PinTable, claim: Claim, runs: readonly Run[], ba
 
 /** Steps 3 to 5 for a record just published. Undefined: granted; else it was taken back. */
 export function settle(table: PinTable, record: number, claim: Claim, basis: Basis): Refusal | undefined {
-  const refusal = refusalOf(table, claim, basis)
+  const refusal = refusalOf(table, claim, basis, record)
   if (refusal === undefined) table.own.grant(record)
   else releaseClaim(table, record, claim.ino)
   return refusal
 }
 
-/** Steps 3 and 4: what stands against a claim on blocks resolved under `basis`. */
-export function refusalOf(table: PinTable, claim: Claim, basis: Basis): Refusal | undefined {
+/** Steps 3 and 4: what stands against a claim on blocks resolved under `basis`; one that writes names its `record`. */
+export function refusalOf(table: PinTable, claim: Claim, basis: Basis, record = NO_RECORD): Refusal | undefined {
   const arrivals = table.arrivals(basis.bucket)
-  return arrivals === basis.arrivals ? undefined : refusalAt(table, claim, basis, arrivals)
+  return arrivals === basis.arrivals ? undefined : refusalAt(table, claim, basis, record, arrivals)
 }
 
-/** Step 4: breaks first, then the generation. `arrivals` were loaded before. */
-function refusalAt(table: PinTable, claim: Claim, basis: Basis, arrivals: number): Refusal | undefined {
-  const { kind, ino, offset, length } = claim
-  const isCalm = table.breakCount(basis.bucket) === 0
-  if (!isCalm && hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind))) return 'break'
+/** Step 4: breaks first, then the generation; who writes looks for stable pins (stable.ts). `arrivals` were loaded before. */
+function refusalAt(table: PinTable, claim: Claim, basis: Basis, record: number, arrivals: number): Refusal | undefined {
+  const { kind, flags, ino, offset, length } = claim
+  const hasNoBreak = table.breakCount(basis.bucket) === 0
+  if (!hasNoBreak && hasBreak(table, ino as InodeNumber, offset, length, breakInTheWayOf(kind))) return 'break'
   if (table.generation(basis.bucket) !== basis.generation) return 'stale'
-  if (isCalm) basis.arrivals = arrivals
+  const hasNoStable = table.stableCount(basis.bucket) === 0
+  if (!hasNoStable && (flags & RecordFlag.write) !== 0) {
+    const bytes = bytesOfRecord(table, record)
+    const targets = kind === RecordKind.pin ? bytes.map(wholeBlocks) : bytes
+    if (isStable(table, ino as InodeNumber, targets)) return 'stable'
+  }
+  if (hasNoBreak && hasNoStable) basis.arrivals = arrivals
   return undefined
 }
 

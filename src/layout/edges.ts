@@ -28,7 +28,8 @@ import type { PinTable } from './pin-table.ts'
 import type { Limits } from './waiting.ts'
 import { patienceOf } from './waiting.ts'
 
-interface Edge {
+/** A block, and which of its bytes are cut. */
+export interface Edge {
   readonly fileBlock: FileBlock
   readonly deviceBlock: DeviceBlock
   /** Bytes [from, to) of the block are cut. */
@@ -117,7 +118,8 @@ function treatmentOf({ table }: EdgesOf, edge: Edge, mayKeep: boolean): Treatmen
   return isHeld(0, edge.from) || isHeld(edge.to, BLOCK_SIZE) ? 'zero' : 'replace'
 }
 
-const isAt = (removed: readonly Extent[], edge: Edge): boolean =>
+/** Whether the block is among extents, at its place. */
+export const isAt = (removed: readonly Extent[], edge: Edge): boolean =>
   removed.some(
     (e) =>
       e.fileBlock <= edge.fileBlock &&
@@ -127,6 +129,9 @@ const isAt = (removed: readonly Extent[], edge: Edge): boolean =>
 
 const bytesOfBlock = (device: Device, block: DeviceBlock): Uint8Array =>
   new Uint8Array(device.map({ start: block, count: 1 as BlockCount }))
+
+/** More copies than this are made durable together. */
+const FLUSHED_SINGLY = 2
 
 /**
  * Fresh blocks with the live parts of edges. Each is claimed like a copy from before its reservation is committed until
@@ -168,8 +173,9 @@ export class EdgeCopies {
         const copy = bytesOfBlock(device, blocks[i])
         copy.set(bytesOfBlock(device, edge.deviceBlock))
         copy.fill(0, edge.from, edge.to)
-        device.flushRun({ start: blocks[i], count: 1 as BlockCount })
+        if (edges.length <= FLUSHED_SINGLY) device.flushRun({ start: blocks[i], count: 1 as BlockCount })
       })
+      if (edges.length > FLUSHED_SINGLY) await device.flush()
       return new EdgeCopies(
         edges.map((edge, i) => ({ fileBlock: edge.fileBlock, deviceBlock: blocks[i] })),
         release,

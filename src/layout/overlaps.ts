@@ -168,6 +168,23 @@ function isAnyRun(
   return false
 }
 
+/** What a record of the own slot covers of the device, to the byte; ascending. */
+export function bytesOfRecord(table: PinTable, record: number): DeviceBytes[] {
+  const bytes: DeviceBytes[] = []
+  const chunk = table.memory.chunk(table.own.index, chunkOf(record))
+  isAnyRun(table, table.own.index, chunk, recordAt(record), (start, end) => {
+    bytes.push({ start, end })
+    return false
+  })
+  return bytes.sort((a, b) => a.start - b.start)
+}
+
+/** The blocks that bytes lie in. */
+export const wholeBlocks = ({ start, end }: DeviceBytes): DeviceBytes => ({
+  start: Math.floor(start / BLOCK_SIZE) * BLOCK_SIZE,
+  end: Math.ceil(end / BLOCK_SIZE) * BLOCK_SIZE,
+})
+
 function viewOf(table: PinTable, slot: number, record: number, state: number, chunk: Words, at: number): ClaimView {
   const bytes: DeviceBytes[] = []
   isAnyRun(table, slot, chunk, at, (start, end) => {

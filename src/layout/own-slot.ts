@@ -37,6 +37,7 @@ const {
   REGION_SHIFT,
   SEQUENCE_SHIFT,
   Slot,
+  STATUS_MASK,
 } = format
 
 const INDEX_MASK = CHUNK_RECORDS - 1
@@ -138,6 +139,13 @@ export class OwnSlot {
     const chunk = this.#chunks[record >>> CHUNK_SHIFT]
     const at = (record & INDEX_MASK) << RECORD_SHIFT
     chunk.set(at, chunk.get(at) + (RecordStatus.granted - RecordStatus.tentative))
+  }
+
+  /** For stable pins, which go to and fro between tentative and granted, and look after each: a store in order. */
+  setStatus(record: number, status: number): void {
+    const chunk = this.#chunks[record >>> CHUNK_SHIFT]
+    const at = (record & INDEX_MASK) << RECORD_SHIFT
+    chunk.store(at, (chunk.get(at) & ~STATUS_MASK) | status)
   }
 
   /**

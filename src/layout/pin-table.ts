@@ -188,6 +188,11 @@ export class PinTable {
     this.#table.add(bucket + Bucket.arrivals, 1)
   }
 
+  /** How many stable pins may be published in the bucket; 0: none is. */
+  stableCount(bucket: number): number {
+    return this.#table.load(bucket + Bucket.stables)
+  }
+
   /** Breaks that overlap bytes [start, end) of an inode, with at least this state; those of the own slot as well. */
   *breaks(ino: InodeNumber, start: number, end: number, least: number): Generator<BreakView> {
     for (let slot = 0; slot < this.slotCount; slot++) {

@@ -10,11 +10,12 @@ import type { BusyOptions, WaitOptions } from '../files/file-system.ts'
 import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
 import { allocateRange, checkSize, growTo } from '../files/growth.ts'
 import type { Pinned, PinRange } from '../files/pinning.ts'
-import { pinRange, pinRangeNow } from '../files/pinning.ts'
+import { pinRange, pinRangeNow, pinStable } from '../files/pinning.ts'
 import type { Cutting } from '../files/ranges.ts'
 import { collapse, insert, punch, seek, truncateTo, zero } from '../files/ranges.ts'
 import { flushDma } from '../layout/flush-dma.ts'
-import type { DaxMode } from '../metadata/metadata.ts'
+import type { Limits } from '../layout/waiting.ts'
+import type { BusyPolicy, DaxMode } from '../metadata/metadata.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import { bounceOf, writeBounceBack } from './bounce-pin.ts'
 import { LeasedFile } from './leased-file.ts'
@@ -37,6 +38,13 @@ export interface PinOptions extends WaitOptions {
   revocable?: boolean | undefined
   /** The pin may stay for long: only under a layout lease of this file over the range, else EOPNOTSUPP. Always revocable. */
   longTerm?: boolean | undefined
+  /**
+   * The bytes do not change until release: who would write to them gets blocks of its own first (snapshots, at the price of
+   * the blocks written meanwhile). For mode 'read'; waits for those who write to the blocks now. Not with `pinSync`.
+   */
+  stable?: boolean | undefined
+  /** Of a stable pin, when blocks are pinned for writing: 'fail' → EBUSY, else it waits. Default: the file's policy. */
+  busy?: BusyPolicy | undefined
 }
 
 export interface RangeOptions extends WaitOptions {
@@ -67,8 +75,17 @@ export class File extends LeasedFile {
       return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
     }
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
-    const pin = this.#newPin(options, await pinRange(this.fs, this.opened, options, limits, this.path))
+    const pin = this.#newPin(options, await this.#pinned(options, limits))
     return lease === undefined ? pin : this.hold(lease, pin)
+  }
+
+  async #pinned(options: PinOptions, limits: Limits): Promise<Pinned> {
+    if (options.stable !== true) return pinRange(this.fs, this.opened, options, limits, this.path)
+    await mustRefresh(this.fs, this.opened, 'pin', this.path)
+    const busy = busyPolicyOf(this.fs, this.opened.inode, options)
+    const pinned = await pinStable(this.fs, this.opened, options, { busy, limits }, this.path)
+    this.owner.pins.addStable(pinned.record)
+    return pinned
   }
 
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
@@ -79,6 +96,10 @@ export class File extends LeasedFile {
         syscall: 'pin',
         path: this.path,
       })
+    }
+    if (options.stable === true) {
+      const what = 'a stable pin may have to wait for those who write; use pin()'
+      throw systemError('EAGAIN', what, { syscall: 'pin', path: this.path })
     }
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
     const pin = this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
@@ -329,13 +350,19 @@ export class File extends LeasedFile {
     return pin
   }
 
-  #checkPin({ offset, length, mode, longTerm, revocable }: PinOptions): void {
+  #checkPin({ offset, length, mode, longTerm, revocable, stable }: PinOptions): void {
     if (!Number.isSafeInteger(offset) || offset < 0) checkBytes('offset', offset)
     if (!Number.isSafeInteger(length) || length < 1) {
       checkBytes('length', length)
       throw outOfRange('length', '>= 1', length)
     }
     if (mode !== 'read' && mode !== 'write') checkChoice('mode', mode, ['read', 'write'])
+    if (stable === true && mode === 'write') {
+      throw systemError('EINVAL', "a stable pin is for reading; take one with mode 'read'", {
+        syscall: 'pin',
+        path: this.path,
+      })
+    }
     if (longTerm === true && revocable === false) {
       const what = 'long-term pins must be revocable, since their lease may be revoked'
       throw systemError('EINVAL', what, { syscall: 'pin', path: this.path })

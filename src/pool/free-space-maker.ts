@@ -29,9 +29,14 @@ export class FreeSpaceMaker {
       SOON_MS,
       () => {
         this.#cancelSoon = undefined
-        this.reclaim().catch((error: Error) => {
-          this.#failure = error
-        })
+        this.reclaim()
+          // What somebody still holds is looked at again: its holder may let go, or die, without telling.
+          .then(async () => {
+            if ((await this.#work.metadata.space()).busy > 0) this.soon()
+          })
+          .catch((error: Error) => {
+            this.#failure = error
+          })
       },
       false,
     )

@@ -7,6 +7,8 @@
  */
 import type { RunView, RunViews } from '../files/run-views.ts'
 import { releaseClaim } from '../layout/claims.ts'
+import { endStable } from '../layout/stable.ts'
+import type { InodeNumber } from '../units.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import type { Pin } from './pin.ts'
 
@@ -14,10 +16,13 @@ export class OwnPins {
   readonly #table: PinTable
   readonly #runViews: RunViews
   readonly #isDebug: boolean
+  readonly #freed: () => void
   /** By record: young ones strongly, for a moment. */
   readonly #young: (Pin | undefined)[] = []
   readonly #old = new Map<number, WeakRef<Pin>>()
   readonly #places = new Map<number, string>()
+  /** Records of stable pins. */
+  readonly #stable = new Set<number>()
   #held = 0
   #onNoneHeld: (() => void) | undefined
   readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
@@ -33,7 +38,9 @@ export class OwnPins {
     )
   })
 
-  constructor(table: PinTable, runViews: RunViews, isDebug: boolean) {
+  /** `freed`: space may have become free. */
+  constructor(table: PinTable, runViews: RunViews, isDebug: boolean, freed: () => void) {
+    this.#freed = freed
     this.#table = table
     this.#runViews = runViews
     this.#isDebug = isDebug
@@ -51,12 +58,21 @@ export class OwnPins {
     if (this.#isDebug) this.#places.set(record, placeOfCaller())
   }
 
+  /** A stable pin was added: it is counted, and what it kept may become free with it. */
+  addStable(record: number): void {
+    this.#stable.add(record)
+  }
+
   release(record: number, ino: number): void {
     this.#held--
     if (record < 0 || this.#young[record] === undefined) this.#forget(record)
     else this.#young[record] = undefined
     if (this.#isDebug) this.#places.delete(record)
     if (record >= 0) releaseClaim(this.#table, record, ino)
+    if (this.#stable.size > 0 && this.#stable.delete(record)) {
+      endStable(this.#table, ino as InodeNumber)
+      this.#freed()
+    }
     if (this.#held === 0) this.#onNoneHeld?.()
   }
 

@@ -72,7 +72,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
     this.path = parts.path
     this.#parts = parts
     const runViews = new RunViews(device)
-    this.ownPins = new OwnPins(table, runViews, parts.isDebug)
+    this.ownPins = new OwnPins(table, runViews, parts.isDebug, () => space.soon())
     const known = new Known(metadata, marks)
     const fs: FileSystem = {
       table,

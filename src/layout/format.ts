@@ -88,10 +88,14 @@ export const Break = {
   end: 6,
   /** Wide, ms since 1970. */
   since: 8,
-  /** BreakCause: what leases are recalled for; 0: none is. */
+  /** BreakCause: what leases are recalled for; 0: none is. From bit 8 on a number that tells one recall from the next. */
   cause: 10,
+  /** Bytes of the first block before what is asked of leases | bytes of the last block behind it << 12. */
+  edges: 11,
 } as const
 export const BreakCause = { none: 0, truncate: 1, punch: 2, zero: 3, collapse: 4, insert: 5 } as const
+export const CAUSE_MASK = 0xff
+export const RECALL_SHIFT = 8
 export const BREAKS = 32
 export const BREAK_WORDS = 16
 export const BREAKS_START = FILTER_START + FILTER_WORDS

@@ -15,12 +15,25 @@
 import { systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
+import { MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door, OwnBreak } from './breaking.ts'
-import { BreakCause, BreakState, Bucket, bucketOf, Record, RecordFlag, RecordKind, SEQUENCE_SHIFT } from './format.ts'
+import {
+  BreakCause,
+  BreakState,
+  Bucket,
+  bucketOf,
+  CAUSE_MASK,
+  Record,
+  RecordFlag,
+  RecordKind,
+  RecordStatus,
+  SEQUENCE_SHIFT,
+  STATUS_MASK,
+} from './format.ts'
 import { describeHolders, participantOf } from './holders.ts'
-import { chunkOf, recordAt } from './own-slot.ts'
+import { chunkOf, edgesOf, recordAt } from './own-slot.ts'
 import type { ClaimView } from './overlaps.ts'
-import type { PinTable } from './pin-table.ts'
+import type { BreakView, PinTable } from './pin-table.ts'
 import type { Limits } from './waiting.ts'
 
 /** A live layout lease as read from the table. Offsets and lengths in bytes. */
@@ -32,6 +45,8 @@ export interface LeaseView {
   readonly offset: number
   readonly length: number
   readonly isExclusive: boolean
+  /** Its holder has not looked yet whether it may have it: it is granted or taken back in microseconds. */
+  readonly isTentative: boolean
   readonly isRevoked: boolean
   readonly breakTimeMs: number
   readonly sinceMs: number
@@ -47,13 +62,16 @@ export interface LeaseRequest {
   readonly breakTimeMs: number
 }
 
-/** Publishes a lease; returns its record. The caller looks at breaks and other leases next. ENOSPC when the table cannot grow. */
+/**
+ * Publishes a tentative lease; returns its record. The caller looks at breaks and other leases next, and grants or withdraws
+ * it. ENOSPC when the table cannot grow.
+ */
 export function publishLease(table: PinTable, request: LeaseRequest): number {
   const { ino, offset, length, isExclusive, breakTimeMs } = request
   const bucket = bucketOf(ino)
   table.memory.table.add(bucket + Bucket.leases, 1)
   try {
-    const record = table.own.publish(
+    return table.own.publish(
       {
         kind: RecordKind.lease,
         flags: isExclusive ? RecordFlag.exclusive : 0,
@@ -65,13 +83,14 @@ export function publishLease(table: PinTable, request: LeaseRequest): number {
       },
       [],
     )
-    table.own.grant(record)
-    return record
   } catch (error) {
     table.memory.table.add(bucket + Bucket.leases, -1)
     throw error
   }
 }
+
+/** Nothing stands against a lease just published. */
+export const grantLease = (table: PinTable, record: number): void => table.own.grant(record)
 
 /** Takes a lease of the own slot back and wakes the changes that wait for it. */
 export function withdrawLease(table: PinTable, record: number, ino: InodeNumber): void {
@@ -103,6 +122,7 @@ function* leasesWhere(table: PinTable, wanted: (lease: LeaseView) => boolean): G
         offset: chunk.getWide(at + Record.offset),
         length: chunk.getWide(at + Record.length),
         isExclusive: (chunk.get(at + Record.flags) & RecordFlag.exclusive) !== 0,
+        isTentative: (state & STATUS_MASK) === RecordStatus.tentative,
         isRevoked: chunk.load(at + Record.revoked) === sequence,
         breakTimeMs: chunk.get(at + Record.edges),
         sinceMs: chunk.getWide(at + Record.since),
@@ -122,7 +142,7 @@ export function isRevoked(table: PinTable, record: number): boolean {
 }
 
 /** Ends a lease that did not answer: whoever finds the word knows. Idempotent. */
-function revoke(table: PinTable, { slot, record, sequence }: LeaseView): void {
+export function revoke(table: PinTable, { slot, record, sequence }: LeaseView): void {
   table.memory.chunk(slot, chunkOf(record)).store(recordAt(record) + Record.revoked, sequence)
   table.ring(slot)
 }
@@ -140,8 +160,14 @@ export type RecallCause = Exclude<keyof typeof BreakCause, 'none'>
 /** The cause in a break record; undefined: it asks no lease. */
 export const causeOf = (code: number): RecallCause | undefined =>
   (Object.keys(BreakCause) as (keyof typeof BreakCause)[]).find(
-    (name): name is RecallCause => name !== 'none' && BreakCause[name] === code,
+    (name): name is RecallCause => name !== 'none' && BreakCause[name] === (code & CAUSE_MASK),
   )
+
+/** Bytes that a break asks of leases: breaks are whole blocks, leases are exact. */
+export const askedOf = ({ start, end, edges }: BreakView): { start: number; end: number } => ({
+  start: start + (edges & 0xfff),
+  end: end - (edges >>> 12),
+})
 
 /** A change that minds leases. */
 interface RecallingChange extends BreakRequest {
@@ -162,33 +188,50 @@ export async function untilRecalled(
 ): Promise<void> {
   const { table } = door
   const { ino, limits, ownLeases } = request
+  const rungMs = new Map<number, number>()
   const inTheWay = (): LeaseView[] =>
     leasesOf(table, ino, start, end).filter(
       (lease) => !lease.isRevoked && !(lease.slot === table.own.index && ownLeases?.has(lease.record) === true),
     )
-  const refuseOrRing = (): LeaseView[] => {
+  /** What is refused is refused for leases that are held; a tentative one is granted or taken back soon. */
+  const mayAsk = (): LeaseView[] => {
     const leases = inTheWay()
-    const exclusive = leases.filter((lease) => lease.isExclusive)
+    const held = leases.filter((lease) => !lease.isTentative)
+    const exclusive = held.filter((lease) => lease.isExclusive)
     if (exclusive.length > 0)
       throw leaseError(door, request, 'ETXTBSY', 'the layout is leased exclusively', exclusive, 'wait for its release')
-    if (leases.length > 0 && request.busy === 'fail')
-      throw leaseError(door, request, 'EBUSY', 'the layout is leased', leases, "ask with busy 'wait' or 'sequester'")
-    for (const lease of leases) {
-      if (table.clock.nowMs() >= broken.sinceMs + lease.breakTimeMs) revoke(table, lease)
-      else table.ring(lease.slot)
-    }
-    return leases.filter((lease) => table.clock.nowMs() < broken.sinceMs + lease.breakTimeMs)
+    if (held.length > 0 && request.busy === 'fail')
+      throw leaseError(door, request, 'EBUSY', 'the layout is leased', held, "ask with busy 'wait' or 'sequester'")
+    return leases
   }
-  if (inTheWay().length === 0) return
+  const ask = (): LeaseView[] => {
+    const leases = mayAsk()
+    const nowMs = table.clock.nowMs()
+    const isDue = (lease: LeaseView): boolean => nowMs >= broken.sinceMs + lease.breakTimeMs
+    for (const lease of leases.filter(isDue)) revoke(table, lease)
+    const asked = leases.filter((lease) => !isDue(lease))
+    // Each ring that we get makes us look; ringing at each look, two who ask each other would never rest.
+    for (const { slot } of asked) {
+      if (nowMs - (rungMs.get(slot) ?? -Infinity) < RING_AGAIN_MS) continue
+      rungMs.set(slot, nowMs)
+      table.ring(slot)
+    }
+    return asked
+  }
+  if (mayAsk().length === 0) return
   // While holders make up their minds, copies go on.
   broken.set(BreakState.waiting)
   if (ownLeases !== undefined) table.exemptions.set(broken.index, ownLeases)
-  table.setBreakCause(broken.index, BreakCause[request.cause])
+  table.beginRecall(
+    broken.index,
+    BreakCause[request.cause],
+    end === MAX_FILE_SIZE ? edgesOf(start, 0) & 0xfff : edgesOf(start, end - start),
+  )
   try {
-    for (let leases = refuseOrRing(); leases.length > 0; leases = refuseOrRing()) {
+    for (let leases = ask(); leases.length > 0; leases = ask()) {
       const revokedMs = broken.sinceMs + Math.min(...leases.map((lease) => lease.breakTimeMs))
       const slice: Limits = { deadlineMs: Math.min(revokedMs, limits.deadlineMs), signal: limits.signal }
-      const isAnswered = (): true | undefined => (refuseOrRing().length === 0 ? true : undefined)
+      const isAnswered = (): true | undefined => (ask().length === 0 ? true : undefined)
       await door.waiting.until(isAnswered, slice, sliceIsOver).catch((error: unknown) => {
         if (error !== SLICE_IS_OVER) throw error
         if (table.clock.nowMs() < limits.deadlineMs) return
@@ -197,11 +240,15 @@ export async function untilRecalled(
       })
     }
   } finally {
-    table.setBreakCause(broken.index, BreakCause.none)
+    table.endRecall(broken.index)
     table.exemptions.delete(broken.index)
+    // Whoever was asked and has not answered is asked no more.
+    for (const { slot } of inTheWay()) table.ring(slot)
   }
 }
 
+/** A holder that was told, and may not have heard it, is told again. */
+const RING_AGAIN_MS = 250
 const SLICE_IS_OVER = new Error('the slice is over')
 const sliceIsOver = (): Error => SLICE_IS_OVER
 

@@ -28,6 +28,7 @@ const {
   FILTER_WORDS,
   FORMAT_VERSION,
   KIND_MASK,
+  RECALL_SHIFT,
   Record,
   RecordFlag,
   RecordKind,
@@ -64,8 +65,10 @@ export interface BreakView {
   readonly start: number
   readonly end: number
   readonly sinceMs: number
-  /** BreakCause. */
+  /** BreakCause, and the number of the recall. */
   readonly cause: number
+  /** Of what is asked of leases. */
+  readonly edges: number
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
@@ -134,6 +137,7 @@ export class PinTable {
   readonly own: OwnSlot
   readonly #table: Words
   readonly #slots: Words[] = []
+  #recalls = 0
   /** Breaks of the own slot that are made through a file that has leases: the records of those, which are not asked. */
   readonly exemptions = new Map<number, ReadonlySet<number>>()
 
@@ -207,7 +211,18 @@ export class PinTable {
         const to = words.getWide(at + Break.end)
         if (from < end && start < to) {
           const cause = words.load(at + Break.cause)
-          yield { slot, index, state, ino, start: from, end: to, sinceMs: words.getWide(at + Break.since), cause }
+          const edges = words.get(at + Break.edges)
+          yield {
+            slot,
+            index,
+            state,
+            ino,
+            start: from,
+            end: to,
+            sinceMs: words.getWide(at + Break.since),
+            cause,
+            edges,
+          }
         }
       }
     }
@@ -245,8 +260,14 @@ export class PinTable {
   }
 
   /** Asks the leases in the way of a break of the own slot to go; the caller rings their holders. */
-  setBreakCause(index: number, cause: number): void {
-    this.own.words.store(breakAt(index) + Break.cause, cause)
+  beginRecall(index: number, cause: number, edges: number): void {
+    const { words } = this.own
+    words.set(breakAt(index) + Break.edges, edges)
+    words.store(breakAt(index) + Break.cause, (++this.#recalls << RECALL_SHIFT) | cause)
+  }
+
+  endRecall(index: number): void {
+    this.own.words.store(breakAt(index) + Break.cause, BreakCause.none)
   }
 
   /** Takes a break of the own slot back and wakes the pins that queue. */

@@ -70,11 +70,16 @@ export class LeasedFile extends OpenFile {
     throw systemError('EOPNOTSUPP', what, detail)
   }
 
-  /** Puts a pin just granted under its lease, unless that was revoked meanwhile: ESTALE. */
+  /** Puts a pin just granted under its lease, unless that was revoked (ESTALE) or given back (EOPNOTSUPP) meanwhile. */
   protected hold(lease: Lease, pin: Pin): Pin {
-    lease.add(pin)
-    if (!this.owner.leases.isRevoked(lease)) return pin
+    const isRevoked = this.owner.leases.isRevoked(lease)
+    if (!isRevoked && (lease.state === 'held' || lease.state === 'recalled')) {
+      lease.add(pin)
+      return pin
+    }
     pin.release()
-    throw systemError('ESTALE', 'the layout lease was revoked; take a new one', { syscall: 'pin', path: this.path })
+    const detail = { syscall: 'pin', path: this.path }
+    if (isRevoked) throw systemError('ESTALE', 'the layout lease was revoked; take a new one', detail)
+    throw systemError('EOPNOTSUPP', 'the layout lease was given back meanwhile; take a new one', detail)
   }
 }

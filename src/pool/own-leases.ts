@@ -4,14 +4,24 @@
  *
  * Concurrency. A change publishes what it asks for in its break, then rings; it rings again each 250 ms while it waits. On
  * a ring all breaks that overlap own leases are looked at, and leases that were revoked. So a ring that was lost, or came
- * while this process was stopped, is made up for by the next.
+ * while this process was stopped, is made up for by the next. Who died between setting `rung` and ringing would keep all
+ * others from ringing: each LOOK_MS the holder of a lease answers for it, and sees whether who asked is dead.
  */
 import type { OpenInode } from '../files/open-inode.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { untilUnbroken } from '../files/file-system.ts'
-import { BreakState, RecordKind } from '../layout/format.ts'
+import { BreakState, RecordKind, Slot } from '../layout/format.ts'
 import type { LeaseView } from '../layout/leases.ts'
-import { causeOf, isRevoked, leaseError, leasesOf, publishLease, withdrawLease } from '../layout/leases.ts'
+import {
+  askedOf,
+  causeOf,
+  grantLease,
+  isRevoked,
+  leaseError,
+  leasesOf,
+  publishLease,
+  withdrawLease,
+} from '../layout/leases.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { OnRecall } from './lease.ts'
 import { Lease } from './lease.ts'
@@ -29,13 +39,17 @@ interface Entry {
   readonly lease: Lease
   readonly record: number
   readonly open: OpenInode
-  /** Breaks that were told of, by slot, index and begin. */
+  /** Recalls that were told of, by slot, index and the number in their cause. */
   readonly told: Set<string>
 }
+
+/** How often the holder of a lease looks without having been rung. */
+const LOOK_MS = 250
 
 export class OwnLeases {
   readonly #fs: FileSystem
   readonly #entries = new Set<Entry>()
+  #cancelLook: (() => void) | undefined
   readonly #endWatch: () => void
 
   constructor(fs: FileSystem) {
@@ -60,7 +74,10 @@ export class OwnLeases {
         throw leaseError(fs, { syscall: 'lease', path }, 'EBUSY', what, inTheWay, 'wait for their release')
       }
       const isBroken = [...table.breaks(open.ino, offset, offset + length, BreakState.waiting)].length > 0
-      if (!isBroken) return this.#enter(open, leasing, record, records)
+      if (!isBroken) {
+        grantLease(table, record)
+        return this.#enter(open, leasing, record, records)
+      }
       withdrawLease(table, record, open.ino)
       await untilUnbroken(fs, { kind: RecordKind.pin, ino: open.ino, offset, length }, limits, 'lease', path)
     }
@@ -94,6 +111,7 @@ export class OwnLeases {
     this.#entries.add(entry)
     // Who came while the lease was not entered yet has rung already.
     this.#look()
+    this.#lookLater()
     return entry.lease
   }
 
@@ -106,7 +124,20 @@ export class OwnLeases {
   /** Ends all leases, and the watch. */
   async close(): Promise<void> {
     this.#endWatch()
+    this.#cancelLook?.()
     for (const { lease } of [...this.#entries]) await lease.release()
+  }
+
+  #lookLater(): void {
+    if (this.#cancelLook !== undefined || this.#entries.size === 0) return
+    const { table } = this.#fs
+    const look = (): void => {
+      this.#cancelLook = undefined
+      table.own.words.store(Slot.rung, 0)
+      this.#look()
+      this.#lookLater()
+    }
+    this.#cancelLook = table.clock.after(LOOK_MS, look, false)
   }
 
   #look(): void {
@@ -122,10 +153,12 @@ export class OwnLeases {
       ({ slot, index }) => slot !== table.own.index || table.exemptions.get(index)?.has(record) !== true,
     )
     const now = new Set<string>()
-    for (const { slot, index, start, end: stop, sinceMs, cause: code } of asking) {
-      const cause = causeOf(code)
-      if (cause === undefined) continue
-      const key = `${slot}:${index}:${sinceMs}`
+    for (const change of asking) {
+      const { slot, index, sinceMs } = change
+      const cause = causeOf(change.cause)
+      const { start, end: stop } = askedOf(change)
+      if (cause === undefined || start >= end || stop <= lease.offset || table.reapIfDead(slot)) continue
+      const key = `${slot}:${index}:${change.cause}:${sinceMs}`
       now.add(key)
       if (told.has(key)) continue
       told.add(key)

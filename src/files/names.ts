@@ -314,7 +314,7 @@ async function checkSlashes(
   const detail = { syscall: 'rename', path: from, dest: to }
   const moved = await fs.known.lookUp(source.parent, source.name)
   const there = await fs.known.lookUp(target.parent, target.name)
-  if (mode === 'noReplace' && there !== null) return
+  if (moved === null || (mode === 'noReplace' && there !== null) || (mode === 'exchange' && there === null)) return
   if (mode === 'exchange' && target.hasSlash) slashMeansDirectory(there, detail)
   if (source.hasSlash || mode !== 'exchange') slashMeansDirectory(moved, detail)
 }

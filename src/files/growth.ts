@@ -91,10 +91,10 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
   if (ahead > 0) open.hasPreallocation = true
 }
 
-/** How many blocks to allocate behind a write that ends at `end`. */
-function aheadOf(open: OpenInode, end: number): number {
-  if (open.size === 0 || end < open.size) return 0
-  return Math.min(Math.max(Math.ceil(open.size / BLOCK_SIZE), PREALLOCATE_LEAST), PREALLOCATE_MOST)
+/** How many blocks to allocate behind a write that ends at `end`: as many as the file has, which may be mostly holes. */
+function aheadOf({ size, inode }: OpenInode, end: number): number {
+  if (size === 0 || end < size) return 0
+  return Math.min(Math.max(inode.blocks, PREALLOCATE_LEAST), PREALLOCATE_MOST)
 }
 
 /** Where a growing write puts its bytes: at an offset, or at EOF whatever that is by then. */

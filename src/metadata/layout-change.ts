@@ -41,6 +41,9 @@ import type {
 import type { SpaceTable } from './space.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 
+/** Blocks are allocated ahead of need from this part of what is left: an eighth. */
+const SPARE_SHIFT = 3
+
 export class LayoutChanges {
   readonly #inodes: InodeTable
   readonly #extents: ExtentTable
@@ -75,7 +78,8 @@ export class LayoutChanges {
     const { available, sequestered } = this.#allocation.spaceFor(need, 'allocate')
     // Blocks of /lost+found are counted twice; there are hardly ever any, so the table need not be asked.
     const isLost = sequestered > 0 && this.#lostAndFound.has(ino)
-    const ahead = wanted.length === 0 ? 0 : Math.min(preallocate, available - need)
+    // Others must not run out of space for what one file may never use.
+    const ahead = wanted.length === 0 ? 0 : Math.min(preallocate, (available - need) >>> SPARE_SHIFT)
     this.#marks.begin(ino)
     const added = this.#allocation.take(layout.extents, wanted, ahead)
     prepare(joinedRuns(added.map(deviceRun)), layout)

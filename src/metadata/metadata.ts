@@ -157,8 +157,8 @@ export interface AllocateRequest {
   /** Holes in this range get blocks; what is mapped stays. */
   readonly range: FileRange
   /**
-   * Blocks to add behind `range` when they are free right behind its last new block, nothing of the file is mapped
-   * there, and no more than the reserve would be left (append preallocation). Default 0.
+   * Blocks to add behind `range` when they are free right behind its last new block and nothing of the file is mapped
+   * there (append preallocation): at most an eighth of what ordinary allocation could still take. Default 0.
    */
   readonly preallocate?: number
   /** In the same transaction: the file has at least this size (bytes) afterwards. `prepare` zeroed what was mapped past EOF. */

@@ -71,8 +71,8 @@ export function layoutConformance(name: string, make: MakeMetadata): void {
       }
     })
 
-    test('preallocation never goes over a mapped block, into the reserve, or to another place', async (t) => {
-      const { metadata } = await made(t, make, 16, 4)
+    test('preallocation never goes over a mapped block or to another place, nor takes more than an eighth of what is left', async (t) => {
+      const { metadata } = await made(t, make, 68, 4)
       const file = (await create(metadata, 'a')).ino
       await metadata.allocate({ ino: file, range: range(5, 6) }, nothing)
       const near = await metadata.allocate({ ino: file, range: range(1, 3), preallocate: 100 }, nothing)
@@ -83,8 +83,10 @@ export function layoutConformance(name: string, make: MakeMetadata): void {
           [5, 1],
         ],
       )
+      const { free, reserve } = await metadata.space()
+      assert.equal(free - reserve, 59)
       await metadata.allocate({ ino: file, range: range(8, 9), preallocate: 100 }, nothing)
-      assert.equal((await metadata.space()).free, 4)
+      assert.equal((await metadata.space()).free, free - 1 - 7)
     })
 
     test('promise 7: allocation stops at the reserve with ENOSPC and changes nothing', async (t) => {

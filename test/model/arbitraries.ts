@@ -63,13 +63,41 @@ const oddPath = fc.oneof(
   },
 )
 
-/** Paths of a kind: those that mostly lead somewhere, or those that try what a path can be. */
-export type PathKind = 'plain' | 'odd'
+/** What a run is about: names, what a path can be, or the bytes of two files that are open. */
+export type Subject = 'names' | 'paths' | 'bytes'
 
-const pathsOf = (kind: PathKind): fc.Arbitrary<string> =>
-  kind === 'plain'
-    ? fc.oneof({ weight: 30, arbitrary: plainPath }, { weight: 1, arbitrary: oddPath })
-    : fc.oneof({ weight: 3, arbitrary: plainPath }, { weight: 4, arbitrary: oddPath })
+const PATHS: Readonly<Record<Subject, fc.Arbitrary<string>>> = {
+  names: fc.oneof({ weight: 40, arbitrary: plainPath }, { weight: 1, arbitrary: oddPath }),
+  paths: fc.oneof({ weight: 3, arbitrary: plainPath }, { weight: 4, arbitrary: oddPath }),
+  bytes: fc.constantFrom('/a', '/b', '/a', '/b', '/c'),
+}
+
+/** What is there when a run begins, so that its operations find something. */
+export const PRELUDES: Readonly<Record<Subject, readonly Operation[]>> = {
+  names: [
+    { op: 'mkdir', by: 0, path: '/a' },
+    { op: 'mkdir', by: 1, path: '/a/b' },
+    { op: 'writeFile', by: 1, path: '/b', data: { seed: 1, length: 5000 }, flags: 'w' },
+    { op: 'writeFile', by: 0, path: '/a/c', data: { seed: 2, length: 100 }, flags: 'w' },
+    { op: 'symlink', by: 0, path: '/c', target: 'a' },
+    { op: 'open', by: 0, slot: 0, path: '/b', flags: 'r+' },
+    { op: 'open', by: 1, slot: 1, path: '/a/c', flags: 'a+' },
+  ],
+  paths: [
+    { op: 'mkdir', by: 0, path: '/a' },
+    { op: 'writeFile', by: 0, path: '/b', data: { seed: 1, length: 5000 }, flags: 'w' },
+    { op: 'symlink', by: 1, path: '/a/c', target: '../b' },
+    { op: 'open', by: 1, slot: 1, path: '/b', flags: 'a+' },
+  ],
+  bytes: [
+    { op: 'writeFile', by: 0, path: '/a', data: { seed: 1, length: 3 * BLOCK + 100 }, flags: 'w' },
+    { op: 'writeFile', by: 1, path: '/b', data: { seed: 2, length: 2 * BLOCK }, flags: 'w' },
+    { op: 'open', by: 0, slot: 0, path: '/a', flags: 'r+' },
+    { op: 'open', by: 1, slot: 1, path: '/a', flags: 'r+' },
+    { op: 'open', by: 0, slot: 2, path: '/b', flags: 'r+' },
+    { op: 'open', by: 1, slot: 3, path: '/b', flags: 'a+' },
+  ],
+}
 
 const target = fc.oneof(
   { weight: 4, arbitrary: plainPath },
@@ -207,9 +235,46 @@ interface Weighted {
   readonly arbitrary: fc.Arbitrary<Operation>
 }
 
+const range = { slot, offset, length }
+const blocks = (least: number): fc.Arbitrary<number> => fc.integer({ min: least, max: 4 }).map((count) => count * BLOCK)
+const blockRange = { slot, offset: blocks(0), length: blocks(1) }
+const keepSize = fc.boolean()
+
+/** On open files, by way of node:fs. */
+const ON_DESCRIPTORS: readonly Weighted[] = [
+  { weight: 2, arbitrary: operation('close', { slot }) },
+  { weight: 4, arbitrary: operation('fread', { slot, offset: fc.nat(10), length: readLength, at }) },
+  { weight: 9, arbitrary: operation('fwrite', { slot, data, at }) },
+  { weight: 4, arbitrary: operation('ftruncate', { slot, length: offset }) },
+  { weight: 2, arbitrary: operation('fstat', { slot }) },
+  { weight: 1, arbitrary: operation('fchmod', { slot, mode }) },
+  { weight: 1, arbitrary: operation('fchown', { slot, uid: id, gid: id }) },
+  { weight: 1, arbitrary: operation('futimes', { slot, atime: time, mtime: time }) },
+  { weight: 1, arbitrary: operation('fsync', { slot }) },
+]
+
+/** On open files, what only a pool has. */
+const ON_FILES: readonly Weighted[] = [
+  { weight: 4, arbitrary: operation('punchHole', range) },
+  { weight: 4, arbitrary: operation('zeroRange', { ...range, keepSize }) },
+  { weight: 1, arbitrary: operation('collapseRange', range) },
+  { weight: 6, arbitrary: operation('collapseRange', blockRange) },
+  { weight: 1, arbitrary: operation('insertRange', range) },
+  { weight: 6, arbitrary: operation('insertRange', blockRange) },
+  { weight: 4, arbitrary: operation('allocate', { ...range, keepSize }) },
+  { weight: 3, arbitrary: operation('seekData', { slot, offset }) },
+  { weight: 3, arbitrary: operation('seekHole', { slot, offset }) },
+  { weight: 5, arbitrary: operation('copyFrom', { slot, from: slot, offset, length: shortLength, position: offset }) },
+  { weight: 1, arbitrary: operation('fconfigure', { slot, change }) },
+  { weight: 1, arbitrary: operation('fsetXattr', { slot, ...xattr }) },
+  { weight: 1, arbitrary: operation('fgetXattr', { slot, name: xattrName }) },
+  { weight: 1, arbitrary: operation('flistXattrs', { slot }) },
+  { weight: 1, arbitrary: operation('fremoveXattr', { slot, name: xattrName }) },
+]
+
 /** Operations that node:fs has as well. */
-export function operationsOfNode(paths: PathKind): Weighted[] {
-  const path = pathsOf(paths)
+export function operationsOfNode(subject: Subject): fc.Arbitrary<Operation>[] {
+  const path = PATHS[subject]
   const byPath = { by: who, path }
   const open = withMode(operation('open', { ...byPath, slot, flags }))
   const mkdir = withMode(operation('mkdir', byPath))
@@ -218,35 +283,16 @@ export function operationsOfNode(paths: PathKind): Weighted[] {
     path: path.filter((text) => text !== ''),
     recursive: fc.constant(true),
   })
-  return [
-    { weight: 8, arbitrary: open },
-    { weight: 3, arbitrary: operation('readFile', byPath) },
-    {
-      weight: 6,
-      arbitrary: operation('writeFile', {
-        ...byPath,
-        data,
-        flags: fc.constantFrom('w', 'a', 'wx', 'r+', 'ax'),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: operation('copyFile', { ...byPath, dest: path, exclusive: fc.boolean() }),
-    },
-    { weight: 3, arbitrary: operation('truncate', { ...byPath, length: offset }) },
-    { weight: 6, arbitrary: mkdir },
+  const onNames: Weighted[] = [
+    { weight: 4, arbitrary: mkdir },
     { weight: 1, arbitrary: recursively },
     { weight: 5, arbitrary: operation('symlink', { ...byPath, target }) },
     { weight: 2, arbitrary: operation('readlink', byPath) },
     { weight: 4, arbitrary: operation('link', { ...byPath, dest: path }) },
-    { weight: 4, arbitrary: operation('unlink', byPath) },
+    { weight: 3, arbitrary: operation('unlink', byPath) },
     { weight: 3, arbitrary: operation('rmdir', byPath) },
-    {
-      weight: 6,
-      arbitrary: operation('rename', { ...byPath, dest: path, mode: fc.constant('replace') }),
-    },
+    { weight: 6, arbitrary: operation('rename', { ...byPath, dest: path, mode: fc.constant('replace') }) },
     { weight: 2, arbitrary: operation('readdir', byPath) },
-    { weight: 4, arbitrary: operation('stat', byPath) },
     { weight: 3, arbitrary: operation('lstat', byPath) },
     { weight: 2, arbitrary: operation('exists', byPath) },
     { weight: 1, arbitrary: operation('access', { ...byPath, mode: fc.nat(7) }) },
@@ -254,38 +300,30 @@ export function operationsOfNode(paths: PathKind): Weighted[] {
     { weight: 3, arbitrary: operation('chmod', { ...byPath, mode }) },
     { weight: 2, arbitrary: operation('chown', { ...byPath, uid: id, gid: id }) },
     { weight: 1, arbitrary: operation('lchown', { ...byPath, uid: id, gid: id }) },
-    { weight: 2, arbitrary: operation('utimes', { ...byPath, atime: time, mtime: time }) },
     { weight: 1, arbitrary: operation('lutimes', { ...byPath, atime: time, mtime: time }) },
-    { weight: 2, arbitrary: operation('close', { slot }) },
+  ]
+  const onContents: Weighted[] = [
+    { weight: 6, arbitrary: open },
+    { weight: 2, arbitrary: operation('readFile', byPath) },
     {
       weight: 3,
-      arbitrary: operation('fread', { slot, offset: fc.nat(10), length: readLength, at }),
+      arbitrary: operation('writeFile', { ...byPath, data, flags: fc.constantFrom('w', 'a', 'wx', 'r+', 'ax') }),
     },
-    { weight: 6, arbitrary: operation('fwrite', { slot, data, at }) },
-    { weight: 3, arbitrary: operation('ftruncate', { slot, length: offset }) },
-    { weight: 2, arbitrary: operation('fstat', { slot }) },
-    { weight: 1, arbitrary: operation('fchmod', { slot, mode }) },
-    { weight: 1, arbitrary: operation('fchown', { slot, uid: id, gid: id }) },
-    { weight: 1, arbitrary: operation('futimes', { slot, atime: time, mtime: time }) },
-    { weight: 1, arbitrary: operation('fsync', { slot }) },
+    { weight: 2, arbitrary: operation('copyFile', { ...byPath, dest: path, exclusive: fc.boolean() }) },
+    { weight: 2, arbitrary: operation('truncate', { ...byPath, length: offset }) },
+    { weight: 3, arbitrary: operation('stat', byPath) },
+    { weight: 1, arbitrary: operation('unlink', byPath) },
+    { weight: 1, arbitrary: operation('rename', { ...byPath, dest: path, mode: fc.constant('replace') }) },
+    { weight: 2, arbitrary: operation('utimes', { ...byPath, atime: time, mtime: time }) },
   ]
+  return weighted(onContents, subject === 'bytes' ? [...ON_DESCRIPTORS, ...ON_DESCRIPTORS] : onNames, ON_DESCRIPTORS)
 }
 
 /** Those that only a pool has. */
-export function operationsOfPool(paths: PathKind): Weighted[] {
-  const path = pathsOf(paths)
+export function operationsOfPool(subject: Subject): fc.Arbitrary<Operation>[] {
+  const path = PATHS[subject]
   const byPath = { by: who, path }
-  const range = { slot, offset, length }
-  const keepSize = fc.boolean()
-  return [
-    {
-      weight: 2,
-      arbitrary: operation('openUnnamed', {
-        by: who,
-        path: fc.oneof(fc.constant('/'), path),
-        slot,
-      }),
-    },
+  const onNames: Weighted[] = [
     {
       weight: 2,
       arbitrary: operation('mknod', {
@@ -302,41 +340,20 @@ export function operationsOfPool(paths: PathKind): Weighted[] {
         mode: fc.constantFrom('noReplace', 'exchange', 'exchange'),
       }),
     },
-    {
-      weight: 1,
-      arbitrary: operation('utimes', { ...byPath, atime: timeBefore1970, mtime: timeBefore1970 }),
-    },
+    { weight: 1, arbitrary: operation('utimes', { ...byPath, atime: timeBefore1970, mtime: timeBefore1970 }) },
     { weight: 2, arbitrary: operation('configure', { ...byPath, change }) },
     { weight: 3, arbitrary: operation('setXattr', { ...byPath, ...xattr }) },
     { weight: 1, arbitrary: operation('getXattr', { ...byPath, name: xattrName }) },
     { weight: 1, arbitrary: operation('listXattrs', byPath) },
     { weight: 1, arbitrary: operation('removeXattr', { ...byPath, name: xattrName }) },
-    { weight: 3, arbitrary: operation('punchHole', range) },
-    { weight: 3, arbitrary: operation('zeroRange', { ...range, keepSize }) },
-    { weight: 4, arbitrary: operation('collapseRange', range) },
-    { weight: 4, arbitrary: operation('insertRange', range) },
-    { weight: 3, arbitrary: operation('allocate', { ...range, keepSize }) },
-    { weight: 2, arbitrary: operation('seekData', { slot, offset }) },
-    { weight: 2, arbitrary: operation('seekHole', { slot, offset }) },
-    {
-      weight: 4,
-      arbitrary: operation('copyFrom', {
-        slot,
-        from: slot,
-        offset,
-        length: shortLength,
-        position: offset,
-      }),
-    },
-    { weight: 1, arbitrary: operation('fconfigure', { slot, change }) },
-    { weight: 1, arbitrary: operation('fsetXattr', { slot, ...xattr }) },
-    { weight: 1, arbitrary: operation('fgetXattr', { slot, name: xattrName }) },
-    { weight: 1, arbitrary: operation('flistXattrs', { slot }) },
-    { weight: 1, arbitrary: operation('fremoveXattr', { slot, name: xattrName }) },
-    { weight: 3, arbitrary: operation('flink', { slot, dest: path }) },
   ]
+  const onContents: Weighted[] = [
+    { weight: 1, arbitrary: operation('openUnnamed', { by: who, path: fc.oneof(fc.constant('/'), path), slot }) },
+    { weight: 2, arbitrary: operation('flink', { slot, dest: path }) },
+  ]
+  return weighted(onContents, subject === 'bytes' ? ON_FILES : onNames, ON_FILES)
 }
 
 /** As many arbitraries as their weights say: what `fc.commands` chooses from evenly. */
-export const weighted = (operations: readonly Weighted[]): fc.Arbitrary<Operation>[] =>
-  operations.flatMap(({ weight, arbitrary }) => Array.from({ length: weight }, () => arbitrary))
+const weighted = (...operations: readonly (readonly Weighted[])[]): fc.Arbitrary<Operation>[] =>
+  operations.flat().flatMap(({ weight, arbitrary }) => Array.from({ length: weight }, () => arbitrary))

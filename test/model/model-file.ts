@@ -25,9 +25,20 @@ export class ModelFile {
   /** Blocks with bytes in them that may not be 0. */
   #bytes = new Map<number, Buffer>()
   #runs: BlockRun[] = []
+  #hasGrown = false
+
+  /** What was allocated ahead goes, and whatever else is past the end with it. */
+  closed(): void {
+    if (this.#hasGrown) this.mayLose(Math.ceil(this.size / BLOCK))
+  }
 
   stateOf(block: number): BlockState {
     return this.#runs.find(({ start, end }) => start <= block && block < end)?.state ?? 'hole'
+  }
+
+  /** The last that may be there, past the end of the file too; -1: none. */
+  get lastBlock(): number {
+    return (this.#runs.at(-1)?.end ?? 0) - 1
   }
 
   /** Least and most blocks that are there. */
@@ -63,8 +74,10 @@ export class ModelFile {
     }
     const end = Math.ceil((offset + data.length) / BLOCK)
     this.#set(Math.floor(offset / BLOCK), end, 'mapped')
-    if (isGrowing) this.mayHave(end, end + MOST_AHEAD)
     this.size = Math.max(this.size, offset + data.length)
+    if (!isGrowing) return
+    this.mayHave(end, end + MOST_AHEAD)
+    this.#hasGrown = true
   }
 
   truncate(size: number): void {
@@ -87,7 +100,7 @@ export class ModelFile {
     const end = offset + length
     this.#zero(offset, end)
     // What was allocated past the end may go along.
-    if (end >= this.size) this.mayLose(Math.ceil(end / BLOCK))
+    if (end >= this.size) this.mayLose(Math.ceil(this.size / BLOCK))
     this.#set(Math.floor(offset / BLOCK), Math.ceil(end / BLOCK), 'mapped')
     if (!keepSize) this.size = Math.max(this.size, end)
   }

@@ -3,7 +3,9 @@
  * opened what, and which of them wrote in place and is still to tell the others.
  */
 import { constants } from 'node:fs'
+import { MAX_FILE_SIZE } from '../../src/units.ts'
 import type { Expectation } from './expectations.ts'
+import { BLOCK } from './model-file.ts'
 import type { Followed, Last, Node } from './model-tree.ts'
 import { ModelError, ModelTree } from './model-tree.ts'
 import type { Arguments, Operation, OperationName, Who } from './operations.ts'
@@ -80,6 +82,11 @@ export class Model {
   mayPerform(operation: Operation): boolean {
     if ('slot' in operation && !('path' in operation) && !this.handles.has(operation.slot)) return false
     if (operation.op === 'readFile') return this.sizeAt(operation.path) <= MOST_READ
+    if (operation.op === 'insertRange') {
+      // Blocks past the end of one of the largest files have no place to go to.
+      const { file } = this.handles.get(operation.slot)!.node
+      return file.lastBlock * BLOCK + operation.length < MAX_FILE_SIZE
+    }
     if (operation.op !== 'copyFrom') return true
     return this.handles.get(operation.from)?.by === this.handles.get(operation.slot)?.by
   }
@@ -108,6 +115,7 @@ export class Model {
   /** After a last close what was written in place is stored. */
   closed(node: Node, by: Who): void {
     for (const handle of this.handles.values()) if (handle.node === node && handle.by === by) return
+    node.file.closed()
     this.store(node, by)
   }
 

@@ -11,8 +11,8 @@ import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
 import { checkSound } from '../support/stamps.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
-import type { PathKind } from './arbitraries.ts'
-import { operationsOfNode, weighted } from './arbitraries.ts'
+import type { Subject } from './arbitraries.ts'
+import { operationsOfNode, PRELUDES } from './arbitraries.ts'
 import { Witnessed } from './expectations.ts'
 import { Model } from './model.ts'
 import { MOST_READ } from './model-state.ts'
@@ -49,19 +49,19 @@ function isPossible(operation: Operation, model: Model): boolean {
   return operation.op !== 'copyFile' || model.sizeAt(operation.path) <= MOST_READ
 }
 
-const commandsOf = (paths: PathKind): fc.Arbitrary<Command<Stage>>[] =>
-  weighted(operationsOfNode(paths)).map((operations) =>
+const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
+  operationsOfNode(subject).map((operations) =>
     operations.map((operation) => step<Stage>(operation, (model) => isPossible(operation, model))),
   )
 
-for (const paths of ['plain', 'odd'] as const) {
-  test(`a pool does what the kernel does on tmpfs, on ${paths} paths (seed ${SEED})`, async (t) => {
+for (const subject of ['names', 'paths', 'bytes'] as const) {
+  test(`a pool does what the kernel does on tmpfs, about ${subject} (seed ${SEED})`, async (t) => {
     const parent = temporaryDirectory(t)
     const process = await startProcess(t)
     if (!(await enter(process, temporaryDirectory(t)))) return t.skip('only root can have a root directory of its own')
     let nth = 0
     const property = fc.asyncProperty(
-      fc.commands(commandsOf(paths), { maxCommands: 120, size: 'max' }),
+      fc.commands(commandsOf(subject), { maxCommands: 120, size: 'max' }),
       async (chosen) => {
         await process.run((here) => (here.kept['host'] as OnHost).clear())
         const host: System = {
@@ -77,7 +77,9 @@ for (const paths of ['plain', 'odd'] as const) {
         }
         const model = new Model(fileModeMask())
         try {
-          await fc.asyncModelRun(() => ({ model, real: { systems: [host, pool] } }), chosen)
+          const real: Stage = { systems: [host, pool] }
+          for (const operation of PRELUDES[subject]) await step(operation).run(model, real)
+          await fc.asyncModelRun(() => ({ model, real }), chosen)
           const portraits = await near.tree()
           judged('the tree', () => sameTree(portraits, model, pool.witnessed))
           await checkSound(near.pool)

@@ -172,7 +172,7 @@ export async function makeSymlink(fs: FileSystem, target: string, path: string):
 export type NodeKind = Exclude<InodeKind, 'directory' | 'symlink'>
 export const NODE_KINDS: readonly NodeKind[] = ['file', 'fifo', 'socket', 'character', 'block']
 
-/** Makes an inode of any such kind, without opening it. `rdev` of devices: as stat gives it. */
+/** Makes an inode of any such kind, without opening it. `rdev` of devices: as stat gives it; of others it is nothing. */
 export async function makeNode(
   fs: FileSystem,
   path: string,
@@ -181,7 +181,8 @@ export async function makeNode(
 ): Promise<void> {
   const { rdev = 0 } = options
   if (!Number.isInteger(rdev) || rdev < 0 || rdev > 0xffff_ffff) throw outOfRange('rdev', '>= 0 and < 2^32', rdev)
-  await makeNew(fs, path, { kind, mode: newPermissions(fs, options.mode, 0o666), rdev }, 'mknod')
+  const isDevice = kind === 'character' || kind === 'block'
+  await makeNew(fs, path, { kind, mode: newPermissions(fs, options.mode, 0o666), rdev: isDevice ? rdev : 0 }, 'mknod')
 }
 
 async function makeNew(fs: FileSystem, path: string, what: What, syscall: string): Promise<void> {

@@ -23,9 +23,14 @@ export interface LeaseOptions extends WaitOptions {
 }
 
 export class LeasedFile extends OpenFile {
+  #leaseRecords: Set<number> | undefined
+  /** Made when they are wanted: most files have none, and two sets would be a tenth of the price of opening one. */
+  #leases: Set<Lease> | undefined
+
   /** Records of the leases that this file's own changes do not ask. */
-  protected readonly leaseRecords = new Set<number>()
-  readonly #leases = new Set<Lease>()
+  protected get leaseRecords(): Set<number> {
+    return (this.#leaseRecords ??= new Set())
+  }
 
   /**
    * Takes a layout lease: nobody changes the layout of the range without asking, and long-term pins may be taken under it
@@ -51,15 +56,16 @@ export class LeasedFile extends OpenFile {
     const leasing = { offset, length, isExclusive: exclusive, breakTimeMs, onRecall }
     const limits = limitsOf(this.fs, options)
     const lease = await this.owner.leases.take(this.opened, leasing, this.leaseRecords, limits, this.path)
-    for (const other of this.#leases) if (other.state === 'released') this.#leases.delete(other)
-    this.#leases.add(lease)
+    const leases = (this.#leases ??= new Set())
+    for (const other of leases) if (other.state === 'released') leases.delete(other)
+    leases.add(lease)
     return lease
   }
 
   /** The lease a long-term pin is taken under. EOPNOTSUPP: none covers the range. ESTALE: it was revoked. */
   protected leaseFor(offset: number, length: number): Lease {
     let isRevoked = false
-    for (const lease of this.#leases) {
+    for (const lease of this.#leases ?? []) {
       if (!lease.covers(offset, length)) continue
       isRevoked ||= this.owner.leases.isRevoked(lease)
       if (lease.state === 'held' || lease.state === 'recalled') return lease

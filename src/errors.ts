@@ -123,9 +123,13 @@ export async function named<T>(syscall: string, path: string, operation: () => P
   try {
     return await operation()
   } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error) || 'path' in error) throw error
+    if (!(error instanceof Error) || !('syscall' in error)) throw error
+    // The store knows names at most; an error with a path of its own is about something else, such as its own file.
+    if ('path' in error && String(error.path).includes('/')) throw error
+    const end = error.message.lastIndexOf(`, ${String(error.syscall)}`)
+    const what = end < 0 ? error.message : error.message.slice(0, end)
     Object.assign(error, { syscall, path, ...(dest === undefined ? {} : { dest }) })
-    error.message += ` '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`
+    error.message = `${what}, ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`
     throw error
   }
 }

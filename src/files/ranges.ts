@@ -13,7 +13,6 @@ import type { FileSystem } from './file-system.ts'
 import { withSpace } from './file-system.ts'
 import { checkSize } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
-import { segmentsOf } from './segments.ts'
 
 /** How a layout change is to be made. */
 export interface Cutting {
@@ -117,8 +116,14 @@ export async function seek(
   await mustRefresh(fs, open, 'lseek', path)
   const { size } = open
   if (offset < size) {
-    for (const segment of segmentsOf(open, offset, size - offset)) {
-      if (segment.extent < 0 === (what === 'hole')) return segment.offset
+    let at = offset
+    for (let i = open.firstAtOrBehind(Math.floor(offset / BLOCK_SIZE)); at < size; i++) {
+      const extent = open.extents[i]
+      const start = extent === undefined ? size : Math.max(at, Math.min(extent.fileBlock * BLOCK_SIZE, size))
+      if (what === 'hole' && at < start) return at
+      if (what === 'data' && start < size) return start
+      if (extent === undefined) break
+      at = (extent.fileBlock + extent.count) * BLOCK_SIZE
     }
     if (what === 'hole') return size
   }

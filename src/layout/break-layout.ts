@@ -165,6 +165,8 @@ function changeOf({ table, device }: Door, request: CutRequest, { inode }: Layou
     ...(sizeAfter === undefined ? {} : { size: sizeAfter(inode.size) }),
     deleteInode: request.deleteInode === true,
     onlyIfOrphan: request.onlyIfOrphan === true,
+    // What is past EOF is no content.
+    keepsTimes: start === 'past end',
     nowNs: BigInt(table.clock.nowMs()) * 1_000_000n,
   }
 }

@@ -66,7 +66,7 @@ function attempt(
       const remove = held.map(({ fileBlock }): FileRange => ({ start: fileBlock, end: (fileBlock + 1) as FileBlock }))
       const nowNs = BigInt(table.clock.nowMs()) * 1_000_000n
       await metadata.changeLayout(
-        { ino, remove, insert: copies.inserts, nowNs },
+        { ino, remove, insert: copies.inserts, keepsTimes: true, nowNs },
         (removed) => {
           isStale = writers().length > 0 || !held.every((block) => isAt(removed, block))
           return isStale ? ROLL_BACK : { commit: true, sequester: [] }

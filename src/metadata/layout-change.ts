@@ -167,8 +167,7 @@ export class LayoutChanges {
       ...inode,
       size: size ?? inode.size,
       blocks: inode.blocks - gone + inserted.length + filled,
-      mtimeNs: nowNs,
-      ctimeNs: nowNs,
+      ...(change.keepsTimes === true ? {} : { mtimeNs: nowNs, ctimeNs: nowNs }),
       changeCount: inode.changeCount + 1,
     }
     this.#inodes.setContent(after)

@@ -184,6 +184,8 @@ export interface LayoutChange {
   readonly deleteInode?: boolean
   /** Do nothing unless nlink is 0 (the last close). */
   readonly onlyIfOrphan?: boolean
+  /** Content stays what it was: mtime and ctime stay, too. */
+  readonly keepsTimes?: boolean
   readonly nowNs: bigint
 }
 

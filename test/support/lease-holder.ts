@@ -1,7 +1,16 @@
 /** Holders of layout leases for tests: a participant that takes one, and answers its recalls as it was told to. */
-import type { File, Lease, Pin, Recall } from '../../src/index.ts'
+import type { File, Lease, Pin, Pool, Recall } from '../../src/index.ts'
 import type { Here } from './participant-main.ts'
 import type { Participant } from './participant.ts'
+
+/** Somebody who does what a test asks of him: a participant elsewhere, or {@link hereWith}. */
+export type Doer = Pick<Participant, 'run'>
+
+/** The test itself, with a pool, as if it were one of its participants. */
+export function hereWith(pool: Pool): Doer {
+  const here = { pool, kept: {} } as unknown as Here
+  return { run: async (action, ...args) => action(here, ...args) }
+}
 
 export interface Holding {
   readonly path: string
@@ -29,7 +38,7 @@ export interface Told extends Recall {
 }
 
 /** Takes a lease over there. */
-export function holdLease(who: Participant, holding: Holding): Promise<void> {
+export function holdLease(who: Doer, holding: Holding): Promise<void> {
   return who.run(take, holding)
 }
 
@@ -54,7 +63,7 @@ async function take(here: Here, { path, answer, name = 'lease', ...options }: Ho
 
 /** Pins for long under a lease that is held over there. Resolves with the error's code when it is refused. */
 export function pinForLong(
-  who: Participant,
+  who: Doer,
   range: { offset: number; length: number; mode?: 'read' | 'write' },
   name = 'lease',
 ): Promise<string> {
@@ -74,12 +83,12 @@ export function pinForLong(
 }
 
 /** Recalls that a holder was told of so far. */
-export function recallsOf(who: Participant, name = 'lease'): Promise<Told[]> {
+export function recallsOf(who: Doer, name = 'lease'): Promise<Told[]> {
   return who.run((here, key) => (here.kept[key] as Held).recalls as Told[], name)
 }
 
 /** The lease's state, lengths of the first views of its pins, as the holder sees them. */
-export function stateAt(who: Participant, name = 'lease'): Promise<{ state: string; views: number[] }> {
+export function stateAt(who: Doer, name = 'lease'): Promise<{ state: string; views: number[] }> {
   return who.run((here, key) => {
     const { lease, pins } = here.kept[key] as Held
     return { state: lease.state, views: pins.map((pin) => pin.buffers.reduce((sum, view) => sum + view.length, 0)) }
@@ -87,7 +96,7 @@ export function stateAt(who: Participant, name = 'lease'): Promise<{ state: stri
 }
 
 /** Gives the lease and the pins under it back. */
-export function letGo(who: Participant, name = 'lease'): Promise<void> {
+export function letGo(who: Doer, name = 'lease'): Promise<void> {
   return who.run(async (here, key) => {
     const { lease, pins, file } = here.kept[key] as Held
     for (const pin of pins.splice(0)) pin.release()

@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- pins truncates wait files names memory] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait leases files names memory] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
 import { benchLargeDirectories } from './large-directories.ts'
+import { benchLeases } from './leases.ts'
 import { benchMakeAndRemove } from './make-and-remove.ts'
 import { benchMemory } from './memory.ts'
 import { benchNames } from './names.ts'
@@ -17,6 +18,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   pins: benchPins,
   truncates: benchTruncates,
   wait: benchWait,
+  leases: benchLeases,
   files: benchSmallFiles,
   names: async () => [...(await benchNames()), ...(await benchMakeAndRemove()), ...(await benchLargeDirectories())],
   memory: benchMemory,

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
@@ -138,6 +139,25 @@ test('who may only read sees a pool at rest, and what happens later when it reop
   await create(stay, 'd')
   assert.deepEqual(await ask('look'), sees(['a', 'b', 'c', 'd'], false))
   await stay.close()
+})
+
+test('a look at rest is over for a read during which somebody opened the store', async (t) => {
+  const path = await pool(t)
+  let looks = 0
+  // After the read, which is the third time it is asked.
+  const openings = (): number => {
+    if (++looks === 3) {
+      const writer = new DatabaseSync(path)
+      writer.exec('UPDATE inodes SET uid = 77 WHERE ino = 1')
+      writer.close()
+    }
+    return looks < 3 ? 0 : 1
+  }
+  const metadata = await openSqliteMetadata(path, { readOnly: true, openings })
+  looks = 1
+  assert.equal((await metadata.inode(ROOT_INODE))?.uid, 77)
+  assert.ok(looks > 3)
+  await metadata.close()
 })
 
 test('a log without its index is EACCES for who cannot make one', async (t) => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { HoldfastError, Pool } from '../../src/index.ts'
 import { createPool, openPool } from '../../src/index.ts'
+import { mountTemporary } from '../device/mounted.ts'
 import { startProcess } from '../support/participant.ts'
 import { connection, everything } from '../support/pinned-content.ts'
 import { isRoot, letOthersRead, reading, startReader } from '../support/reader.ts'
@@ -260,6 +261,71 @@ test('holes, sizes, links and attributes are those of the moment', async (t) => 
   assert.deepEqual(await reader.listXattrs('/link'), ['user.x'])
   assert.equal(await reader.readlink('/link'), '/a')
   assert.equal(await reader.realpath('/link'), '/a')
+})
+
+for (const left of ['at rest', 'by a process that was killed'] as const) {
+  test(`a pool on a read-only file system is read, left ${left}`, async (t) => {
+    const mounted = mountTemporary('ext4')
+    if (typeof mounted === 'string') return t.skip(mounted)
+    t.after(() => mounted.release())
+    const path = join(mounted.directory, 'pool')
+    const writer = await startProcess(t)
+    await writer.run(
+      async (here, at, isKilled) => {
+        const pool = await here.createPool(at, { sizeBytes: 4 << 20 })
+        await pool.writeFile('/a', here.data.stamped(1, 3))
+        if (!isKilled) await pool.close()
+      },
+      path,
+      left !== 'at rest',
+    )
+    await writer.kill()
+    mounted.makeReadOnly()
+    await assert.rejects(openPool(path), { code: 'EROFS', message: /\{ readOnly: true \}/ })
+    const reader = await openPool(path, { readOnly: true })
+    same(await reader.readFile('/a'), stamped(1, 3))
+    assert.deepEqual(await reader.check(), [])
+    await reader.close()
+  })
+}
+
+test('a look at a pool at rest is never behind those who come and go', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/count', stamped(1, 2))
+  await pool.close()
+  const writer = await startProcess(t)
+  const writing = writer.run(async (here, path) => {
+    for (let count = 2; count <= 40; count++) {
+      const own = await here.openPool(path)
+      await own.writeFile('/next', here.data.stamped(count, 2))
+      await own.rename('/next', '/count')
+      await own.close()
+    }
+  }, pool.path)
+  let last = 1
+  let isOver = false
+  const over = writing.finally(() => {
+    isOver = true
+  })
+  for (let isLast = false; !isLast;) {
+    isLast = isOver
+    const reader = await openPool(pool.path, { readOnly: true })
+    for (let look = 0; look < 4; look++) {
+      const content = await reader.readFile('/count').catch((error: HoldfastError) => {
+        // Replaced while it was being opened, or read.
+        if (error.code !== 'ENOENT' && error.code !== 'ESTALE') throw error
+      })
+      if (content === undefined) continue
+      const count = content.readUInt32LE(0) >>> 16
+      same(content, stamped(count, 2))
+      assert.ok(count >= last, `${count} comes after ${last}`)
+      last = count
+      await new Promise((resolve) => setTimeout(resolve, look))
+    }
+    await reader.close()
+  }
+  await over
+  assert.equal(last, 40)
 })
 
 test('a pool that is none, or was never opened, is refused with what to do', async (t) => {

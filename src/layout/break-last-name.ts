@@ -15,6 +15,7 @@ import { MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
 import { ROLL_BACK, settles, settleTime, untilPolicyAllows, withBreak } from './breaking.ts'
 import { BreakState, bucketOf } from './format.ts'
+import { isFenced } from './leases.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
 import { patienceOf } from './waiting.ts'
 
@@ -101,7 +102,7 @@ async function attempt(
     const targets = deviceBytesOf(extents)
     const claims = overlappingClaims(table, targets)
     if (claims.some(settles) && table.clock.nowMs() < settleBy) return ROLL_BACK
-    if (claims.length > 0 && busy !== 'sequester') return ROLL_BACK
+    if (busy !== 'sequester' && claims.some((claim) => !isFenced(table, ino, claim))) return ROLL_BACK
     if (busy !== 'sequester' && isHeldOpen()) return keepsOrphan()
     obstacle = undefined
     return { commit: true, sequester: heldParts(extents, claims, targets) }

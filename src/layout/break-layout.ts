@@ -126,7 +126,7 @@ async function attemptCut(
       const mustSettle = isSettling && (claims.some(settles) || onMoved.some(settles))
       // The file may have grown or shrunk since the look: EOF decides what is an edge, and what is past the end.
       const hasMoved = inode.size !== layout.inode.size || !plan.stillHolds(removed, inode)
-      const standsInTheWay = (claim: ClaimView): boolean => !maySequester && !isFenced(table, claim)
+      const standsInTheWay = (claim: ClaimView): boolean => !maySequester && !isFenced(table, request.ino, claim)
       isStale = hasMoved || mustSettle || claims.some(standsInTheWay) || onMoved.some(standsInTheWay)
       if (isStale) return ROLL_BACK
       // Sequestered is what leaves. A pin goes along with a block that moves; a write in the middle of its copy cannot:

@@ -94,7 +94,8 @@ export async function untilPolicyAllows(
   const { table, waiting } = door
   const { busy, limits } = request
   const hasMoved = (): boolean => table.generation(bucketOf(request.ino)) !== generation
-  const claims = (): ClaimView[] => overlappingClaims(table, targets).filter((claim) => !isFenced(table, claim))
+  const claims = (): ClaimView[] =>
+    overlappingClaims(table, targets).filter((claim) => !isFenced(table, request.ino, claim))
   const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
   for (;;) {
     if (busy === 'wait') {
@@ -109,7 +110,8 @@ export async function untilPolicyAllows(
     }
     broken.set(BreakState.committing)
     const settleBy = settleTime(door, limits)
-    await untilOrTime(door, () => !claims().some(settles), { deadlineMs: settleBy, signal: limits.signal })
+    const partOf = { limits, onTimeout: stillPinned }
+    await untilOrTime(door, () => !claims().some(settles), { deadlineMs: settleBy, signal: limits.signal, partOf })
     const holding = busy === 'sequester' ? [] : claims()
     if (holding.length === 0) return settleBy
     if (busy === 'fail') throw busyError(door, request, 'EBUSY', 'the blocks are pinned', holding)
@@ -119,6 +121,7 @@ export async function untilPolicyAllows(
     await untilOrTime(door, () => claims().length === 0, {
       deadlineMs: settleTime(door, limits),
       signal: limits.signal,
+      partOf,
     })
   }
 }

@@ -148,11 +148,16 @@ export function revoke(table: PinTable, { slot, record, sequence }: LeaseView): 
 }
 
 /**
- * Whether a claim is fenced off: a long-term pin whose lease was revoked. Nobody waits for it, nobody fails for it; its
- * blocks are sequestered, whatever the policy.
+ * Whether a claim is fenced off from changes of an inode: a long-term pin of it whose lease was revoked. Nobody waits for
+ * it, nobody fails for it; its blocks are sequestered, whatever the policy. In lost+found, where they are then, it is a
+ * pin like any other.
  */
-export const isFenced = (table: PinTable, { isLongTerm, slot, ino, offset, length }: ClaimView): boolean =>
-  isLongTerm && leasesOf(table, ino, offset, offset + length).some((lease) => lease.slot === slot && lease.isRevoked)
+export const isFenced = (table: PinTable, ino: InodeNumber, claim: ClaimView): boolean =>
+  claim.isLongTerm &&
+  claim.ino === ino &&
+  leasesOf(table, ino, claim.offset, claim.offset + claim.length).some(
+    (lease) => lease.slot === claim.slot && lease.isRevoked,
+  )
 
 /** What a layout change does to the range that it asks for. */
 export type RecallCause = Exclude<keyof typeof BreakCause, 'none'>
@@ -218,6 +223,8 @@ export async function untilRecalled(
     }
     return asked
   }
+  const notGivenBack = (): Error =>
+    leaseError(door, request, 'ETIMEDOUT', 'a lease on the layout was not given back', inTheWay(), 'wait longer')
   if (mayAsk().length === 0) return
   // While holders make up their minds, copies go on.
   broken.set(BreakState.waiting)
@@ -230,13 +237,15 @@ export async function untilRecalled(
   try {
     for (let leases = ask(); leases.length > 0; leases = ask()) {
       const revokedMs = broken.sinceMs + Math.min(...leases.map((lease) => lease.breakTimeMs))
-      const slice: Limits = { deadlineMs: Math.min(revokedMs, limits.deadlineMs), signal: limits.signal }
+      const slice: Limits = {
+        deadlineMs: Math.min(revokedMs, limits.deadlineMs),
+        signal: limits.signal,
+        partOf: { limits, onTimeout: notGivenBack },
+      }
       const isAnswered = (): true | undefined => (ask().length === 0 ? true : undefined)
       await door.waiting.until(isAnswered, slice, sliceIsOver).catch((error: unknown) => {
         if (error !== SLICE_IS_OVER) throw error
-        if (table.clock.nowMs() < limits.deadlineMs) return
-        const what = 'a lease on the layout was not given back'
-        throw leaseError(door, request, 'ETIMEDOUT', what, inTheWay(), 'wait longer')
+        if (table.clock.nowMs() >= limits.deadlineMs) throw notGivenBack()
       })
     }
   } finally {
@@ -252,6 +261,19 @@ const RING_AGAIN_MS = 250
 const SLICE_IS_OVER = new Error('the slice is over')
 const sliceIsOver = (): Error => SLICE_IS_OVER
 
+/** What a lease is in for. A change that another process makes through the lease's own file is taken for none. */
+export function leaseStateOf(table: PinTable, lease: LeaseView): NonNullable<Holder['lease']> {
+  if (lease.isRevoked) return 'revoked'
+  const { slot, record, ino, offset, length } = lease
+  const asks = (change: BreakView): boolean => {
+    const { start, end } = askedOf(change)
+    const isExempt =
+      change.slot === slot && (slot !== table.own.index || table.exemptions.get(change.index)?.has(record) === true)
+    return causeOf(change.cause) !== undefined && start < offset + length && offset < end && !isExempt
+  }
+  return [...table.breaks(ino, offset, offset + length, BreakState.waiting)].some(asks) ? 'recalled' : 'held'
+}
+
 export function leaseHolderOf({ table, witness }: Pick<Door, 'table' | 'witness'>, lease: LeaseView): Holder {
   return {
     ...participantOf(table, witness, lease.slot),
@@ -260,6 +282,7 @@ export function leaseHolderOf({ table, witness }: Pick<Door, 'table' | 'witness'
     offset: lease.offset,
     length: lease.length,
     ageMs: Math.max(0, table.clock.nowMs() - lease.sinceMs),
+    lease: leaseStateOf(table, lease),
     ...(lease.isExclusive ? { isExclusive: true } : {}),
     ...(lease.isRevoked ? { isRevoked: true } : {}),
   }

@@ -7,9 +7,18 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { BusyPolicy, File, Pool } from '../../src/index.ts'
 import type { Holding } from '../support/lease-holder.ts'
-import { holdLease, letGo, pinForLong, recallsOf, stateAt } from '../support/lease-holder.ts'
+import {
+  BREAK_TIME_AND_MORE_MS,
+  holdLease,
+  letGo,
+  letTimePass,
+  pinForLong,
+  recallsOf,
+  stateAt,
+} from '../support/lease-holder.ts'
 import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
+import { until } from '../support/pinned-content.ts'
 import { stamped } from '../support/stamps.ts'
 import { BLOCK, temporaryPool } from '../support/temporary-pool.ts'
 
@@ -183,13 +192,13 @@ describe('docs/internals/leases.md says what happens:', () => {
 
     for (const answer of answers) {
       const how = isRecalled ? `, the answer ${answer}` : ''
-      test(`${operation}, lease ${situation.lease}${whose}, ${policy}${how}: ${outcome}`, async () => {
+      test(`${operation}, lease ${situation.lease}${whose}, ${policy}${how}: ${outcome}`, async (context) => {
         assert.ok(isRecalled || code !== undefined || /^(go on|both hold)/.test(outcome), 'the outcome can be read')
         const path = `/${next++}`
         await pool.writeFile(path, content)
         await using file = await pool.open(path, 'r+')
         await file.configure({ busy: policy })
-        const holding: Holding = { path, answer, ...(isRecalled && answer === 'nothing' ? { breakTimeMs: 50 } : {}) }
+        const holding: Holding = { path, answer }
         const undo = await bringAbout(situation, holding, file)
         const isHeldThere = situation.lease !== 'none' && situation.isCallers !== true
         const toldBefore = isHeldThere ? (await recallsOf(holder)).length : 0
@@ -210,7 +219,12 @@ describe('docs/internals/leases.md says what happens:', () => {
           return
         }
 
-        const came = await codeOf(act(pool, path, file))
+        const coming = codeOf(act(pool, path, file))
+        if (isRecalled && answer === 'nothing') {
+          await until('it is told', async () => (await recallsOf(holder)).length > 0)
+          letTimePass(context, pool, BREAK_TIME_AND_MORE_MS)
+        }
+        const came = await coming
         const told = isHeldThere ? (await recallsOf(holder)).slice(toldBefore) : []
         assert.equal(told.length, isRecalled ? 1 : 0, 'recalls')
         if (code === undefined) {
@@ -222,7 +236,6 @@ describe('docs/internals/leases.md says what happens:', () => {
         }
         if (isRecalled) {
           const state = { release: 'released', downgrade: 'downgraded', nothing: 'revoked' }[answer as 'release']
-          await holder.run(() => new Promise((resolve) => setTimeout(resolve, 1)))
           if (answer === 'nothing') assert.equal((await pool.leases({ path }))[0].isRevoked, true)
           else assert.equal((await stateAt(holder)).state, state)
         }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Holder, LeaseOptions, Pool } from '../../src/index.ts'
+import { Slot } from '../../src/layout/format.ts'
 import { MAX_FILE_SIZE } from '../../src/units.ts'
 import type { Doer } from '../support/lease-holder.ts'
-import { hereWith, holdLease, letGo, pinForLong, recallsOf, stateAt } from '../support/lease-holder.ts'
+import { hereWith, holdLease, letGo, letTimePass, pinForLong, recallsOf, stateAt } from '../support/lease-holder.ts'
 import { startProcess, startThread } from '../support/participant.ts'
 import { sharedProcess } from '../support/participants.ts'
 import { stateOf, until } from '../support/pinned-content.ts'
@@ -16,9 +17,8 @@ const BREAK_TIME_MS = 30_000
 /** Well below the break time: who is done by then was answered, not revoked. */
 const soon = { timeoutMs: 25_000 } as const
 
-const slotWords = (pool: Pool): { waiters: number } => ({ waiters: pool.fileSystem.table.own.words.load(5) })
 const untilWaiting = (pool: Pool, waits = 1): Promise<void> =>
-  until('the change waits', () => slotWords(pool).waiters >= waits)
+  until('the change waits', () => pool.fileSystem.table.own.words.load(Slot.waiters) >= waits)
 const refusal = (action: Promise<unknown>): Promise<Error & { code: string; holders: Holder[] }> =>
   action.then(
     () => assert.fail('it was not refused'),
@@ -215,7 +215,7 @@ describe('layout leases', async () => {
       await other.attach(pool)
       await holdLease(other, { path: '/file', answer: 'nothing' })
       const controller = new AbortController()
-      const limits = end === 'its abort' ? { signal: controller.signal } : { timeoutMs: 300 }
+      const limits = end === 'its abort' ? { signal: controller.signal } : { timeoutMs: 20_000 }
       for (let round = 1; round <= 3; round++) {
         const change = refusal(pool.truncate('/file', 0, limits))
         await until('it is told', async () => (await recallsOf(other)).length === round)
@@ -223,7 +223,9 @@ describe('layout leases', async () => {
           controller.abort()
           assert.equal((await change).name, 'AbortError')
         } else {
+          letTimePass(t, pool, 21_000)
           const { code, holders, message } = await change
+          t.mock.restoreAll()
           assert.equal(code, 'ETIMEDOUT')
           assert.deepEqual(
             holders.map(({ kind, pid, inode }) => [kind, pid, typeof inode]),

@@ -1,4 +1,5 @@
 /** Holders of layout leases for tests: a participant that takes one, and answers its recalls as it was told to. */
+import type { TestContext } from 'node:test'
 import type { File, Lease, Pin, Pool, Recall } from '../../src/index.ts'
 import type { Here } from './participant-main.ts'
 import type { Participant } from './participant.ts'
@@ -104,3 +105,11 @@ export function letGo(who: Doer, name = 'lease'): Promise<void> {
     await file.close()
   }, name)
 }
+
+/** Time passes for changes of this process, until the end of the test or `t.mock.restoreAll()`. */
+export function letTimePass(t: TestContext, pool: Pool, ms: number): void {
+  t.mock.method(pool.fileSystem.table.clock, 'nowMs', () => Date.now() + ms)
+}
+
+/** Longer than the break time of leases, 30 s, and shorter than the timeout of a change, 45 s. */
+export const BREAK_TIME_AND_MORE_MS = 31_000

@@ -7,10 +7,11 @@ import { describe, test } from 'node:test'
 import type { BusyPolicy, Pool } from '../../src/index.ts'
 import { Slot } from '../../src/layout/format.ts'
 import {
+  BREAK_TIME_AND_MORE_MS,
   hereWith,
   holdLease,
-  letBreakTimePass,
   letGo,
+  letTimePass,
   pinForLong,
   recallsOf,
   stateAt,

@@ -30,7 +30,7 @@ export type { SqliteMetadataOptions } from './sqlite-connection.ts'
 export async function createSqliteMetadata(path: string, properties: PoolProperties): Promise<void> {
   const syscall = 'mkfs'
   // Only one creator gets past this. The descriptor is closed before SQLite has any lock that it could drop.
-  await (await open(path, 'wx', 0o666)).close()
+  await (await open(path, 'wx', 0o600)).close()
   let db: DatabaseSync | undefined
   try {
     db = new DatabaseSync(path, { timeout: 0 })

@@ -338,6 +338,15 @@ test('a pool that is none, or was never opened, is refused with what to do', asy
   await assert.rejects(openPool(path, { readOnly: true }), { code: 'ENOENT', message: /open it once/ })
 })
 
+test('a new pool is its owner’s alone, whatever the umask and the directory', async (t) => {
+  const directory = temporaryDirectory(t)
+  const umask = process.umask(0)
+  const pool = await createPool(directory, { sizeBytes: 4 << 20 }).finally(() => process.umask(umask))
+  await pool.close()
+  for (const name of readdirSync(directory, { recursive: true }) as string[])
+    assert.equal(statSync(join(directory, name)).mode & 0o077, 0, name)
+})
+
 test('a file of the pool that may not be read is named', { skip: !isRoot }, async (t) => {
   const pool = await temporaryPool(t)
   const reader = await startReader(t, pool.path)

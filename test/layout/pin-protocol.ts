@@ -37,15 +37,15 @@ export const FILE = 5 as InodeNumber
 const BLOCKS = [1, 2]
 const OFFSETS = [0, 1]
 
-const SLOT_BASE = (slot: number): number => 1_000_000 * (slot + 1)
-const CHUNK_BASE = (slot: number, chunk: number): number => SLOT_BASE(slot) + 10_000 + chunk * 70_000
-const MODEL = 100_000_000
+export const SLOT_BASE = (slot: number): number => 1_000_000 * (slot + 1)
+export const CHUNK_BASE = (slot: number, chunk: number): number => SLOT_BASE(slot) + 10_000 + chunk * 70_000
+export const MODEL = 100_000_000
 /** Who is in a transaction: actor + 1. */
-const TRANSACTION = MODEL
-const lockOf = (slot: number): number => MODEL + 10 + slot
-const blockState = (block: number): number => MODEL + 20 + block
+export const TRANSACTION = MODEL
+export const lockOf = (slot: number): number => MODEL + 10 + slot
+export const blockState = (block: number): number => MODEL + 20 + block
 /** Block at an offset of F, 0: a hole. */
-const mappedAt = (offset: number): number => MODEL + 30 + offset
+export const mappedAt = (offset: number): number => MODEL + 30 + offset
 /** Masks of blocks, by actor: mapped where it wants them at an instant since its call; wanted; held by a granted pin. */
 const seenBy = (actor: number): number => MODEL + 40 + actor
 const wantedBy = (actor: number): number => MODEL + 50 + actor
@@ -53,12 +53,12 @@ const heldBy = (actor: number): number => MODEL + 60 + actor
 /** A block whose copy was taken for the file's and was not. */
 const MISREAD = MODEL + 70
 
-const State = { free: 0, mapped: 1, busy: 2, lost: 3, other: 4 } as const
+export const State = { free: 0, mapped: 1, busy: 2, lost: 3, other: 4 } as const
 
 const maskOf = (blocks: readonly number[]): number =>
   BLOCKS.reduce((mask, block) => mask + (blocks.includes(block) ? 1 << block : 0), 0)
 const inMask = (mask: number): number[] => BLOCKS.filter((block) => (mask & (1 << block)) !== 0)
-const bytesOfBlock = (block: number): { start: number; end: number }[] => [
+export const bytesOfBlock = (block: number): { start: number; end: number }[] => [
   { start: block * BLOCK_SIZE, end: (block + 1) * BLOCK_SIZE },
 ]
 
@@ -92,7 +92,7 @@ export const REAL: Protocol = {
 }
 
 /** A participant in the slot of its number. */
-function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
+export function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
   const memory = memoryOf(actor)
   const locks = actor.words(lockOf(0))
   const liveness = {
@@ -410,7 +410,7 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
 }
 
 /** A table that is a table, and a file with a block at each offset. */
-function initialWords(): Map<number, number> {
+export function initialWords(): Map<number, number> {
   const words = new Map<number, number>()
   const plain = (base: number): Words => ({
     load: (index) => words.get(base + index) ?? 0,

@@ -17,8 +17,11 @@ export interface Holder {
   /** The holder's command line, when it can be read; else ''. */
   command: string
   /** What it holds. */
-  kind: 'pin' | 'copy' | 'lease' | 'transaction' | 'reclaim'
+  kind: 'pin' | 'copy' | 'lease' | 'transaction' | 'reclaim' | 'change' | 'open'
   mode?: 'read' | 'write'
+  /** Of a pin: taken with `stable`, with `longTerm`. */
+  isStable?: boolean
+  isLongTerm?: boolean
   inode?: number
   /** The file's path when it is known. */
   path?: string
@@ -26,6 +29,21 @@ export interface Holder {
   length?: number
   /** How long it has been held. */
   ageMs?: number
+  /**
+   * Bytes of blocks that have left their file and can't be used again before this holder lets go: of a pin its blocks in
+   * busy extents and lost+found, of an open file without a name all of its blocks. Holders who share a block all count
+   * it. In `pool.pins()`, `pool.why()` and ENOSPC, when there are any.
+   */
+  heldBackBytes?: number
+  /**
+   * Of a lease; in `pool.pins()` and `pool.why()` also of a long-term pin whose holder has one on its range. A change that
+   * another process makes through the file of the lease itself is no recall.
+   */
+  lease?: 'held' | 'recalled' | 'revoked'
+  /** Of a layout change: it waits to be told of releases; waits, and new pins of the range queue; is about to be done; its process died. */
+  state?: 'watching' | 'waiting' | 'committing' | 'abandoned'
+  /** Of a layout change that recalls leases. */
+  cause?: 'truncate' | 'punch' | 'zero' | 'collapse' | 'insert'
   /** Of a lease. */
   isExclusive?: boolean
   isRevoked?: boolean

@@ -1,11 +1,14 @@
 /** What every operation on files works on: the door and its parts, open inodes, policies, a way to make space. */
 import type { Door } from '../layout/breaking.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
+import { changeHolders } from '../layout/changes-under-way.ts'
 import { breakInTheWayOf, hasBreak } from '../layout/claims.ts'
 import { Slot } from '../layout/format.ts'
+import { spaceHolders } from '../layout/held-back.ts'
 import { describeHolders, listHolders } from '../layout/holders.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/metadata.ts'
+import type { Holder } from '../errors.ts'
 import { checkBytes, checkChoice, codeOf, openForReading, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { CopyMemory } from './copy-windows.ts'
@@ -97,7 +100,9 @@ export async function untilUnbroken(
     },
     limits,
     () => {
-      const holders = listHolders(table, fs.witness, claim.ino)
+      const changes = changeHolders(fs, claim.ino, claim.offset, claim.offset + claim.length)
+      // Who keeps the change waiting, and whose it is: that process may be stopped, and nobody else be in its way.
+      const holders = [...listHolders(table, fs.witness, claim.ino), ...changes.filter(isInTheWay)]
       const dead = [...table.breaks(claim.ino, 0, Infinity, least)].find(({ slot }) => table.reapIfDead(slot))
       const what =
         dead === undefined
@@ -107,6 +112,9 @@ export async function untilUnbroken(
     },
   )
 }
+
+/** Who only watches keeps nobody from anything. */
+const isInTheWay = ({ state }: Holder): boolean => state !== 'watching'
 
 /** How often space is made for one allocation: others may take what one pass made. */
 const SPACE_TRIES = 4
@@ -129,8 +137,8 @@ export async function withSpace<T>(
     }
     if (!(await makeSpace())) break
   }
-  const holders = listHolders(fs.table, fs.witness)
-  const held = holders.length === 0 ? '' : `; pins hold space back (${describeHolders(holders)})`
+  const holders = await spaceHolders(fs)
+  const held = holders.length === 0 ? '' : `; space is held back (${describeHolders(holders)})`
   const what = `no space left in the pool or on its host${held}; remove files, or make a larger pool`
   throw systemError('ENOSPC', what, { syscall, path, holders, cause })
 }

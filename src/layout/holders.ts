@@ -1,7 +1,7 @@
 /** Holders: claims and transactions in the words of errors, `pool.pins()` and the CLI (promise 11). */
 import type { Holder } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
-import { Slot } from './format.ts'
+import { Record, RecordKind, Slot } from './format.ts'
 import type { ClaimView } from './overlaps.ts'
 import { claimsOf } from './overlaps.ts'
 import type { PinTable } from './pin-table.ts'
@@ -23,19 +23,33 @@ export function holderOf(table: PinTable, witness: Witness, claim: ClaimView): H
     length: claim.length,
     ageMs: Math.max(0, table.clock.nowMs() - claim.sinceMs),
   }
+  if (claim.isStable) holder.isStable = true
+  if (claim.isLongTerm) holder.isLongTerm = true
   const takenAt = claim.slot === table.own.index ? witness.takenAt(claim.record) : undefined
   if (takenAt !== undefined) holder.takenAt = takenAt
   return holder
 }
 
 /** Every pin and copy under way in the pool, dead owners reaped; of one inode when it is given. */
-export function listHolders(table: PinTable, witness: Witness, ino?: InodeNumber): Holder[] {
+export const listHolders = (table: PinTable, witness: Witness, ino?: InodeNumber): Holder[] =>
+  allClaims(table)
+    .filter((claim) => ino === undefined || claim.ino === ino)
+    .map((claim) => holderOf(table, witness, claim))
+
+/** The same as read from the table. */
+export function allClaims(table: PinTable): ClaimView[] {
+  const claims: ClaimView[] = []
+  for (const slot of table.attached()) if (!table.reapIfDead(slot)) claims.push(...claimsOf(table, slot))
+  return claims
+}
+
+/** Who has the inode open, each participant once. */
+export function openHolders(table: PinTable, witness: Witness, ino: InodeNumber): Holder[] {
   const holders: Holder[] = []
   for (const slot of table.attached()) {
-    if (table.reapIfDead(slot)) continue
-    for (const claim of claimsOf(table, slot)) {
-      if (ino === undefined || claim.ino === ino) holders.push(holderOf(table, witness, claim))
-    }
+    const record = table.records(slot, RecordKind.open).find(({ chunk, at }) => chunk.getWide(at + Record.ino) === ino)
+    if (record === undefined || table.reapIfDead(slot)) continue
+    holders.push({ ...participantOf(table, witness, slot), kind: 'open', inode: ino })
   }
   return holders
 }

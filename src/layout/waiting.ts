@@ -7,6 +7,9 @@
  * DEATH_TICK_MS each waiter looks again, and looking reaps dead owners. Nothing else polls.
  *
  * No thread waits: the doorbell is a FIFO that the event loop watches.
+ *
+ * The alarm. Who waits for long is told of, once: an operation that has spent `stuckAfterMs` in waits, however many, is
+ * counted as stuck. What belongs to one operation is known by its limits, which it hands to each of its waits.
  */
 import type { Patience } from '../metadata/metadata.ts'
 import { Slot } from './format.ts'
@@ -19,7 +22,17 @@ export interface Limits {
   /** ms since 1970. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
+  /** Of a wait in slices: the limits of all of it, and what it would end with. */
+  readonly partOf?: { readonly limits: Limits; readonly onTimeout: () => Error }
 }
+
+/** When a wait is stuck, and who is told: with what the wait would end with now, and how long it has lasted. */
+export interface StuckAlarm {
+  readonly afterMs: number
+  readonly tell: (error: Error, waitedMs: number) => void
+}
+
+const NO_ALARM: StuckAlarm = { afterMs: Infinity, tell: () => {} }
 
 /** What is left of the limits, for an operation of the metadata: its lock is waited for no longer than all the rest. */
 export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, { deadlineMs, signal }: Limits): Patience => ({
@@ -34,10 +47,20 @@ export class Waiting {
   readonly #watchers = new Set<() => void>()
   /** Ends each wait that is under way. */
   readonly #ends = new Set<(error: Error) => void>()
+  readonly #alarm: StuckAlarm
+  /** ms spent in waits, by the limits of their operation. */
+  readonly #waited = new WeakMap<Limits, number>()
+  #stuck = 0
 
-  constructor(table: PinTable) {
+  constructor(table: PinTable, alarm = NO_ALARM) {
     this.#table = table
+    this.#alarm = alarm
     table.bells.onRing(() => this.#look())
+  }
+
+  /** Operations that were found stuck so far, those that are over included. */
+  get stuck(): number {
+    return this.#stuck
   }
 
   /**
@@ -48,8 +71,21 @@ export class Waiting {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const { signal, deadlineMs } = limits
     if (signal?.aborted === true) return Promise.reject(signal.reason)
+    const { clock } = this.#table
+    const whole = limits.partOf ?? { limits, onTimeout }
+    const waitedBefore = this.#waited.get(whole.limits) ?? 0
+    const sinceMs = clock.nowMs()
+    const waitedMs = (): number => waitedBefore + clock.nowMs() - sinceMs
+    let isStuck = waitedBefore >= this.#alarm.afterMs
+    const sound = (): void => {
+      if (isStuck || waitedMs() < this.#alarm.afterMs) return
+      isStuck = true
+      this.#stuck++
+      this.#alarm.tell(whole.onTimeout(), waitedMs())
+    }
     let cancelTick = (): void => {}
     const finish = (): void => {
+      this.#waited.set(whole.limits, waitedMs())
       cancelTick()
       signal?.removeEventListener('abort', onAbort)
       this.#looks.delete(look)
@@ -70,10 +106,12 @@ export class Waiting {
         if (value !== undefined) {
           finish()
           resolve(value)
-        } else if (this.#table.clock.nowMs() >= deadlineMs) {
+        } else if (clock.nowMs() >= deadlineMs) {
           const error = onTimeout()
           finish()
           reject(error)
+        } else {
+          sound()
         }
       } catch (error) {
         finish()
@@ -87,8 +125,8 @@ export class Waiting {
       if (this.#looks.has(look)) arm()
     }
     const arm = (): void => {
-      const left = deadlineMs - this.#table.clock.nowMs()
-      cancelTick = this.#table.clock.after(Math.max(0, Math.min(DEATH_TICK_MS, left)), tick, true)
+      const left = Math.min(deadlineMs - clock.nowMs(), isStuck ? Infinity : this.#alarm.afterMs - waitedMs())
+      cancelTick = clock.after(Math.max(0, Math.min(DEATH_TICK_MS, left)), tick, true)
     }
     signal?.addEventListener('abort', onAbort)
     this.#looks.add(look)

@@ -20,7 +20,7 @@ import type { PoolDirectory } from './pool-directory.ts'
 import { systemClock } from './system-clock.ts'
 
 /** The caller has seen that there is a pool. */
-export async function openForReads(directory: PoolDirectory): Promise<Pool> {
+export async function openForReads(directory: PoolDirectory, stuckAfterMs: number): Promise<Pool> {
   const ends = new DisposableStack()
   let metadata: Metadata | undefined
   try {
@@ -46,6 +46,7 @@ export async function openForReads(directory: PoolDirectory): Promise<Pool> {
       reserve: new HostReserve(directory.reserve),
       leave: () => ends.dispose(),
       isDebug: false,
+      stuckAfterMs,
       isReadOnly: true,
     })
   } catch (error) {

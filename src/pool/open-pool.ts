@@ -11,7 +11,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
-import { codeOf, systemError } from '../errors.ts'
+import { checkBytes, codeOf, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
@@ -42,6 +42,12 @@ export interface OpenPoolOptions {
   readOnly?: boolean
   /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
   debug?: boolean
+  /**
+   * An operation of this participant that has waited for pins, leases or layout changes for so many milliseconds is told of,
+   * once, by a process warning with the code HOLDFAST_STUCK, and counted in `pool.stats().stuckWaits`. Default 60,000;
+   * Infinity: never. (What waits no longer than the usual 45 s ends with ETIMEDOUT before.)
+   */
+  stuckAfterMs?: number
 }
 
 const OPENING_TIMEOUT_MS = 45_000
@@ -56,7 +62,9 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
   assertSupportedPlatform()
   const directory = poolDirectory(path)
   requirePool(directory)
-  if (options.readOnly === true) return openForReads(directory)
+  const { stuckAfterMs = 60_000 } = options
+  if (stuckAfterMs !== Infinity) checkBytes('stuckAfterMs', stuckAfterMs)
+  if (options.readOnly === true) return openForReads(directory, stuckAfterMs)
   requireWritable(directory)
   // What ends this participant, last things first: here when a step fails, later as the last step of `Pool.close`.
   const ends = new DisposableStack()
@@ -112,6 +120,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       reserve,
       leave: () => ends.dispose(),
       isDebug: options.debug === true,
+      stuckAfterMs,
       isReadOnly: false,
     })
     table.reap()

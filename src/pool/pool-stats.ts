@@ -2,8 +2,10 @@
 import type { Holder } from '../errors.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { inodeAt } from '../files/paths.ts'
-import { listHolders } from '../layout/holders.ts'
-import { allLeases, leaseHolderOf } from '../layout/leases.ts'
+import { bytesThatLeft, heldBackBy } from '../layout/held-back.ts'
+import { allClaims, holderOf, listHolders } from '../layout/holders.ts'
+import { allLeases, leaseHolderOf, leasesOf, leaseStateOf } from '../layout/leases.ts'
+import type { ClaimView, DeviceBytes } from '../layout/overlaps.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import type { LostFile } from './lost-and-found.ts'
@@ -25,15 +27,31 @@ export interface PoolStats {
   readonly pins: number
   readonly files: number
   readonly participants: number
+  /** Operations of this participant that waited longer than `stuckAfterMs`, since it opened the pool. */
+  readonly stuckWaits: number
 }
 
 /** Every pin in the pool, with the path of its file when it has one; of one file when `path` is given. */
 export async function listPins(fs: FileSystem, path?: string): Promise<Holder[]> {
   const only = await inodeOf(fs, path, 'pins')
-  return withPaths(
-    fs,
-    listHolders(fs.table, fs.witness, only).filter((holder) => holder.kind === 'pin'),
-  )
+  const pins = allClaims(fs.table).filter((claim) => claim.kind === 'pin' && (only === undefined || claim.ino === only))
+  return withPaths(fs, describePins(fs, pins, await bytesThatLeft(fs.metadata)))
+}
+
+/** Claims with what they hold back, given what has left its file, and with the state of leases. */
+export function describePins(fs: FileSystem, claims: readonly ClaimView[], left: readonly DeviceBytes[]): Holder[] {
+  const { table, witness } = fs
+  return claims.map((claim) => {
+    const holder = holderOf(table, witness, claim)
+    const heldBackBytes = heldBackBy(claim, left)
+    if (heldBackBytes > 0) holder.heldBackBytes = heldBackBytes
+    const { ino, offset, length, slot } = claim
+    const lease = claim.isLongTerm
+      ? leasesOf(table, ino, offset, offset + length).find((each) => each.slot === slot)
+      : undefined
+    if (lease !== undefined) holder.lease = leaseStateOf(table, lease)
+    return holder
+  })
 }
 
 /** The same for layout leases. */
@@ -49,7 +67,7 @@ export async function listLeases(fs: FileSystem, path?: string): Promise<Holder[
 const inodeOf = async (fs: FileSystem, path: string | undefined, syscall: string): Promise<InodeNumber | undefined> =>
   path === undefined ? undefined : (await inodeAt(fs, path, syscall)).ino
 
-async function withPaths({ metadata }: FileSystem, holders: Holder[]): Promise<Holder[]> {
+export async function withPaths({ metadata }: FileSystem, holders: Holder[]): Promise<Holder[]> {
   const paths = new Map<number, string | undefined>()
   for (const holder of holders) {
     if (holder.inode === undefined) continue
@@ -60,7 +78,10 @@ async function withPaths({ metadata }: FileSystem, holders: Holder[]): Promise<H
   return holders
 }
 
-export async function statsOf({ metadata, table, witness }: FileSystem, lost: readonly LostFile[]): Promise<PoolStats> {
+export async function statsOf(
+  { metadata, table, witness, waiting }: FileSystem,
+  lost: readonly LostFile[],
+): Promise<PoolStats> {
   const space = await metadata.space()
   const held = lost.reduce((sum, file) => sum + (file.holders.length > 0 ? file.length : 0), 0)
   const pins = listHolders(table, witness).filter((holder) => holder.kind === 'pin')
@@ -78,5 +99,6 @@ export async function statsOf({ metadata, table, witness }: FileSystem, lost: re
     pins: pins.length,
     files: space.files,
     participants: [...table.attached()].length,
+    stuckWaits: waiting.stuck,
   }
 }

@@ -30,7 +30,10 @@ import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { listLeases, listPins, statsOf } from './pool-stats.ts'
 import { PoolTree } from './pool-tree.ts'
+import { warnOfStuckWait } from './stuck-wait.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
+import type { FileHold } from './why.ts'
+import { holdOf } from './why.ts'
 
 /** Every so often stale marks are cleared, lasting pins registered, and a long log is moved; never on the fast path. */
 const HOUSEKEEPING_MS = 200
@@ -49,6 +52,7 @@ export interface PoolParts {
   /** Ends mappings, records and locks: the last thing, when nothing is pinned any more. */
   readonly leave: () => void
   readonly isDebug: boolean
+  readonly stuckAfterMs: number
   readonly isReadOnly: boolean
 }
 
@@ -79,7 +83,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
       metadata,
       device,
       witness,
-      waiting: new Waiting(table),
+      waiting: new Waiting(table, { afterMs: parts.stuckAfterMs, tell: warnOfStuckWait }),
       properties: metadata.properties,
       isReadOnly: parts.isReadOnly,
       marks,
@@ -133,6 +137,15 @@ export class Pool extends PoolTree implements AsyncDisposable {
   async leases(options: { path?: string } = {}): Promise<Holder[]> {
     this.mustBeOpen('leases')
     return listLeases(this.fileSystem, options.path)
+  }
+
+  /**
+   * Everything that keeps the blocks and the layout of a file as they are: why a truncate of it waits, or its space does not
+   * come back. Of a name that is gone: what lost+found has of the files that had it. ENOENT: it has nothing either.
+   */
+  async why(path: string): Promise<FileHold> {
+    this.mustBeOpen('why')
+    return holdOf(this.fileSystem, path, await this.lostAndFound.list())
   }
 
   /** The pool in numbers (promise 11). */

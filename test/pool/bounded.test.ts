@@ -120,8 +120,11 @@ describe('promise 4: bounded', async () => {
     await assert.rejects(file.pin({ ...range, timeoutMs: 30 }), (error: Failure) => {
       assert.equal(error.code, 'ETIMEDOUT')
       assert.deepEqual(
-        error.holders.map((holder) => holder.pid),
-        [process.pid],
+        error.holders.map(({ pid, kind }) => [pid, kind]),
+        [
+          [process.pid, 'pin'],
+          [other.pid, 'change'],
+        ],
       )
       return true
     })

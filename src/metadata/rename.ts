@@ -31,8 +31,8 @@ export class Renames {
   rename(request: RenameRequest, decide: DecideLastName): NameLoss {
     const { fromParent, fromName, toParent, toName, mode = 'replace', nowNs } = request
     const detail = { syscall: 'rename', path: fromName, dest: toName }
-    checkName(toName, 'rename')
     const moved = this.#names.found(fromParent, fromName, 'rename')
+    checkName(toName, 'rename')
     this.#names.directory(toParent, toName, 'rename')
     const old = this.#names.lookup(toParent, toName)
     if (fromParent === LOST_AND_FOUND_INODE || toParent === LOST_AND_FOUND_INODE) throw forbidden('rename', fromName)

@@ -4,7 +4,8 @@
  * and asks no lease: a writer never waits for who only reads.
  *
  * The door's order holds: break (committing), look, copy, commit, generation, take back. No claim on the range can begin
- * meanwhile, and those that write to its blocks have ended before the bytes are copied, so no write is lost.
+ * meanwhile, and those that write to its blocks have ended before the bytes are copied, so no write is lost. Another change
+ * may zero a part of a block in place (edges.ts): the copies are compared when there was one.
  *
  * If this process dies: before the commit nothing has changed but busy extents, which are reclaimed; after it the old
  * blocks are busy and the copies, which were made durable before, the file's.
@@ -67,8 +68,11 @@ function attempt(
       const nowNs = BigInt(table.clock.nowMs()) * 1_000_000n
       await metadata.changeLayout(
         { ino, remove, insert: copies.inserts, keepsTimes: true, nowNs },
-        (removed) => {
-          isStale = writers().length > 0 || !held.every((block) => isAt(removed, block))
+        (removed, inode) => {
+          const hasMoved = writers().length > 0 || !held.every((block) => isAt(removed, block))
+          // A punch may have zeroed its part of a block meanwhile. Not by the change count alone: who appends without
+          // pause would keep us from ever committing.
+          isStale = hasMoved || (inode.changeCount !== layout.inode.changeCount && !copies.areTrue())
           return isStale ? ROLL_BACK : { commit: true, sequester: [] }
         },
         patienceOf(table, limits),

@@ -140,10 +140,12 @@ const FLUSHED_SINGLY = 2
 export class EdgeCopies {
   readonly inserts: readonly { readonly fileBlock: FileBlock; readonly deviceBlock: DeviceBlock }[]
   readonly #release: () => void
+  readonly #areTrue: () => boolean
 
-  private constructor(inserts: EdgeCopies['inserts'], release: () => void) {
+  private constructor(inserts: EdgeCopies['inserts'], release: () => void, areTrue: () => boolean) {
     this.inserts = inserts
     this.#release = release
+    this.#areTrue = areTrue
   }
 
   static async make(
@@ -152,7 +154,12 @@ export class EdgeCopies {
     edges: readonly Edge[],
     limits: Limits,
   ): Promise<EdgeCopies> {
-    if (edges.length === 0) return new EdgeCopies([], () => {})
+    if (edges.length === 0)
+      return new EdgeCopies(
+        [],
+        () => {},
+        () => true,
+      )
     let record: number | undefined
     const release = (): void => {
       // Rings: by now the blocks may be the file's, and another change waits for this claim.
@@ -179,6 +186,7 @@ export class EdgeCopies {
       return new EdgeCopies(
         edges.map((edge, i) => ({ fileBlock: edge.fileBlock, deviceBlock: blocks[i] })),
         release,
+        () => edges.every((edge, i) => isTrueCopy(device, edge, blocks[i])),
       )
     } catch (error) {
       release()
@@ -189,4 +197,16 @@ export class EdgeCopies {
   release(): void {
     this.#release()
   }
+
+  /** Whether the live parts are still what was copied. */
+  areTrue(): boolean {
+    return this.#areTrue()
+  }
+}
+
+function isTrueCopy(device: Device, { deviceBlock, from, to }: Edge, copy: DeviceBlock): boolean {
+  const [before, now] = [bytesOfBlock(device, copy), bytesOfBlock(device, deviceBlock)]
+  const isSame = (start: number, end: number): boolean =>
+    Buffer.compare(before.subarray(start, end), now.subarray(start, end)) === 0
+  return isSame(0, from) && isSame(to, BLOCK_SIZE)
 }

@@ -8,9 +8,10 @@ import type { TestContext } from 'node:test'
 import { MemoryDevice } from '../../src/device/memory-device.ts'
 import type { Door } from '../../src/layout/breaking.ts'
 import { breakLayout } from '../../src/layout/break-layout.ts'
+import { copyOnWrite } from '../../src/layout/copy-on-write.ts'
 import { flushDma } from '../../src/layout/flush-dma.ts'
 import { releaseClaim } from '../../src/layout/claims.ts'
-import { BreakState, bucketOf } from '../../src/layout/format.ts'
+import { BreakState, bucketOf, RecordFlag } from '../../src/layout/format.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { ROOT_INODE } from '../../src/metadata/metadata.ts'
 import { createSqliteMetadata, openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
@@ -130,6 +131,20 @@ test('the zeroing of an edge whose live part is held happens in place when nobod
   other.table.own.publish(claimOf({ ino, offset: 2048, length: 2048, edges: edgesOf(2048, 2048) }), [run(block)])
   await breakLayout(door(), { ino, start: 0, end: 100, busy: 'sequester', limits: FAR, syscall: 'fallocate' })
   assert.deepEqual([bytes(block)[99], bytes(block)[100]], [0, 0xaa])
+})
+
+test('a copy for a stable pin does not bring back what a punch zeroed in the block meanwhile', async (t) => {
+  const { door, ino, block, bytes, metadata } = await pool(t)
+  const other = door()
+  const live = { offset: 2048, length: 2048, edges: edgesOf(2048, 2048), flags: RecordFlag.stable }
+  other.table.own.grant(other.table.own.publish(claimOf({ ino, ...live }), [run(block)]))
+  const punch = { ino, start: 0, end: 100, busy: 'sequester', limits: FAR, syscall: 'fallocate' } as const
+  const copying = door(interrupted(metadata, () => breakLayout(other, punch)))
+  await copyOnWrite(copying, { ino, start: 0, end: 4096, limits: { deadlineMs: Infinity }, syscall: 'write' })
+  const now = (await metadata.layout(ino))!.extents[0].deviceBlock
+  assert.notEqual(now, block, 'the file has a block of its own')
+  assert.deepEqual([bytes(now)[99], bytes(now)[100]], [0, 0xaa])
+  assert.deepEqual(await metadata.check(), [])
 })
 
 test('the break of a flush of DMA lets new pins in from its first instant', async (t) => {

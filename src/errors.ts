@@ -36,8 +36,7 @@ export interface Holder {
    */
   heldBackBytes?: number
   /**
-   * Of a lease; in `pool.pins()` and `pool.why()` also of a long-term pin whose holder has one on its range. A change that
-   * another process makes through the file of the lease itself is no recall.
+   * Of a lease; in `pool.pins()` and `pool.why()` also of a long-term pin whose holder has one on its range.
    */
   lease?: 'held' | 'recalled' | 'revoked'
   /** Of a layout change: it waits to be told of releases; waits, and new pins of the range queue; is about to be done; its process died. */

@@ -33,10 +33,12 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     mv: async () => (await import('./commands/mv.ts')).mvVerb(),
     rm: async () => (await import('./commands/rm.ts')).rmVerb(),
   },
-  'Layout changes and pins:': {
+  'Layout changes, pins and leases:': {
     truncate: async () => (await import('./commands/truncate.ts')).truncateVerb(),
     punch: async () => (await import('./commands/punch.ts')).punchVerb(),
     pins: async () => (await import('./commands/pins.ts')).pinsVerb(),
+    leases: async () => (await import('./commands/leases.ts')).leasesVerb(),
+    why: async () => (await import('./commands/why.ts')).whyVerb(),
     'flush-dma': async () => (await import('./commands/flush-dma.ts')).flushDmaVerb(),
     'lost+found': async () => (await import('./commands/lost-and-found.ts')).lostAndFoundVerb(),
   },

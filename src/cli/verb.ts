@@ -16,7 +16,7 @@ import { isUsageError, reportError, reportWarning } from './report-error.ts'
 
 /** What a verb came to. */
 export interface Outcome {
-  /** Printed with --json. Sizes in bytes, times in milliseconds where the name does not say otherwise. */
+  /** Printed with --json; undefined: nothing. Sizes in bytes, times in milliseconds where the name does not say otherwise. */
   readonly json: unknown
   /** Printed without; default nothing. */
   readonly text?: string
@@ -107,7 +107,7 @@ async function carryOut(
   try {
     const outcome = await body(run)
     exitCode = outcome?.exitCode ?? ExitCode.done
-    const text = isJson ? outcome && `${toJson(outcome.json)}\n` : outcome?.text
+    const text = isJson ? jsonText(outcome) : outcome?.text
     if (text !== undefined && text !== '') await write(process.stdout, text)
     return exitCode
   } catch (error) {
@@ -125,6 +125,9 @@ async function carryOut(
     process.exit(codes.interrupted ?? interrupted.exitCode)
   }
 }
+
+const jsonText = (outcome: Outcome | undefined): string | undefined =>
+  outcome?.json === undefined ? undefined : `${toJson(outcome.json)}\n`
 
 /** A failed write tells the writer first and the stream a moment later. */
 async function isBrokenPipe(error: unknown, signal: AbortSignal): Promise<boolean> {

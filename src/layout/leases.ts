@@ -261,14 +261,17 @@ const RING_AGAIN_MS = 250
 const SLICE_IS_OVER = new Error('the slice is over')
 const sliceIsOver = (): Error => SLICE_IS_OVER
 
-/** What a lease is in for. A change that another process makes through the lease's own file is taken for none. */
+/**
+ * What a lease is in for. A change made through the lease's own file asks only others; in which file another process makes
+ * its change can't be seen, so there it counts as asking.
+ */
 export function leaseStateOf(table: PinTable, lease: LeaseView): NonNullable<Holder['lease']> {
   if (lease.isRevoked) return 'revoked'
   const { slot, record, ino, offset, length } = lease
+  const isOwn = slot === table.own.index
   const asks = (change: BreakView): boolean => {
     const { start, end } = askedOf(change)
-    const isExempt =
-      change.slot === slot && (slot !== table.own.index || table.exemptions.get(change.index)?.has(record) === true)
+    const isExempt = isOwn && change.slot === slot && table.exemptions.get(change.index)?.has(record) === true
     return causeOf(change.cause) !== undefined && start < offset + length && offset < end && !isExempt
   }
   return [...table.breaks(ino, offset, offset + length, BreakState.waiting)].some(asks) ? 'recalled' : 'held'

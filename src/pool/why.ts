@@ -5,7 +5,7 @@
  */
 import { posix } from 'node:path'
 import type { Holder } from '../errors.ts'
-import { codeOf } from '../errors.ts'
+import { codeOf, systemError } from '../errors.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { inodeAt } from '../files/paths.ts'
 import { changeHolders } from '../layout/changes-under-way.ts'
@@ -47,7 +47,7 @@ export interface FileHold {
 /** Transactions last for a millisecond or so. */
 const LONG_TRANSACTION_MS = 1000
 
-/** ENOENT: neither a file nor anything of it in lost+found. */
+/** ENOENT: neither a file nor anything of it in lost+found. EISDIR. */
 export async function holdOf(fs: FileSystem, path: string, lost: readonly LostFile[]): Promise<FileHold> {
   const { table, witness, metadata, properties } = fs
   const { inodes, layout } = await filesOf(fs, path, lost)
@@ -82,7 +82,10 @@ async function filesOf(
   lost: readonly LostFile[],
 ): Promise<{ inodes: InodeNumber[]; layout: Layout | undefined }> {
   try {
-    const { ino } = await inodeAt(fs, path, 'why')
+    const { ino, kind } = await inodeAt(fs, path, 'why')
+    if (kind === 'directory') {
+      throw systemError('EISDIR', 'a directory has no blocks; name a file', { syscall: 'why', path })
+    }
     return { inodes: [ino], layout: await fs.metadata.layout(ino) }
   } catch (error) {
     const found = lost.filter(({ originName }) => originName === posix.basename(path))

@@ -1,10 +1,8 @@
 /** `holdfast lost+found ls|cat|reclaim`: what was pinned when its file let go of it. */
 import type { Command } from 'commander'
-import type { LostFile } from '../../index.ts'
-import { formatDuration } from '../durations.ts'
-import { shown, widthOf, write } from '../output.ts'
+import { lostFilesTable } from '../lost-files.ts'
+import { write } from '../output.ts'
 import { formatSize } from '../sizes.ts'
-import { table } from '../table.ts'
 import { does, poolVerb, verb } from '../verb.ts'
 import { withPool, withPoolToRead } from '../with-pool.ts'
 
@@ -27,34 +25,9 @@ function listVerb(): Command {
   return does(command, (run, poolPath: string) =>
     withPoolToRead(run, poolPath, async (pool) => {
       const files = await pool.lostAndFound.list()
-      return { json: { files }, text: files.length === 0 ? 'nothing in lost+found\n' : listText(files) }
+      return { json: { files }, text: files.length === 0 ? 'nothing in lost+found\n' : lostFilesTable(files) }
     }),
   )
-}
-
-function listText(files: readonly LostFile[]): string {
-  const rows = files.map((file) => [
-    file.name,
-    formatSize(file.length),
-    formatDuration(Math.max(0, Date.now() - file.sinceMs)),
-    `${shown(file.originName === '' ? `inode ${file.originInode}` : file.originName)} at ${file.offset}`,
-    heldBy(file),
-  ])
-  const columns = [
-    { title: 'NAME' },
-    { title: 'LENGTH', align: 'right' },
-    { title: 'AGE', align: 'right' },
-    { title: 'FROM' },
-    { title: 'HELD BY' },
-  ] as const
-  return table(columns, rows, widthOf())
-}
-
-function heldBy({ holders }: LostFile): string {
-  if (holders.length === 0) return 'nobody'
-  const [{ pid, command }] = holders
-  const more = holders.length > 1 ? `, ${holders.length - 1} more` : ''
-  return `pid ${pid}${more} ${shown(command)}`.trim()
 }
 
 function catVerb(): Command {

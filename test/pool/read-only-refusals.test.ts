@@ -1,6 +1,7 @@
 /** What a pool that is open for reading only refuses: every method is here, as reading or as changing. */
 import assert from 'node:assert/strict'
 import { constants } from 'node:fs'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import type { File, HoldfastError, Pool } from '../../src/index.ts'
 import { openedAgain, temporaryPool } from '../support/temporary-pool.ts'
@@ -40,9 +41,28 @@ const POOL_CHANGES: Calls<Pool> = {
   grow: [(pool) => pool.grow(8 << 20)],
 }
 
-const POOL_READS =
-  'readFile readdir entries stat lstat exists access realpath flushDma readlink getXattr listXattrs pins leases stats check sync ' +
-  'close takenAt'
+const POOL_READS: Calls<Pool> = {
+  readFile: [(pool) => pool.readFile('/file')],
+  readdir: [(pool) => pool.readdir('/')],
+  entries: [async (pool) => Array.fromAsync(pool.entries('/'))],
+  stat: [(pool) => pool.stat('/file')],
+  lstat: [(pool) => pool.lstat('/link')],
+  exists: [(pool) => pool.exists('/file')],
+  access: [(pool) => pool.access('/file', 4)],
+  realpath: [(pool) => pool.realpath('/link')],
+  readlink: [(pool) => pool.readlink('/link')],
+  flushDma: [(pool) => pool.flushDma('/file')],
+  getXattr: [(pool) => pool.getXattr('/file', 'user.there')],
+  listXattrs: [(pool) => pool.listXattrs('/file')],
+  pins: [(pool) => pool.pins(), (pool) => pool.pins({ path: '/file' })],
+  leases: [(pool) => pool.leases()],
+  why: [(pool) => pool.why('/file')],
+  stats: [(pool) => pool.stats()],
+  check: [(pool) => pool.check()],
+  sync: [(pool) => pool.sync()],
+  takenAt: [(pool) => pool.takenAt(0)],
+  close: [],
+}
 
 const FILE_CHANGES: Calls<File> = {
   pin: [
@@ -68,7 +88,19 @@ const FILE_CHANGES: Calls<File> = {
   removeXattr: [(file) => file.removeXattr('user.there')],
 }
 
-const FILE_READS = 'read sendTo seekData seekHole flushDma stat getXattr listXattrs sync close contentChanged'
+const FILE_READS: Calls<File> = {
+  read: [(file) => file.read(Buffer.alloc(5)), (file) => file.read(Buffer.alloc(5), { position: 3 })],
+  sendTo: [(file) => file.sendTo(new PassThrough().resume())],
+  seekData: [(file) => file.seekData(0)],
+  seekHole: [(file) => file.seekHole(0)],
+  flushDma: [(file) => file.flushDma()],
+  stat: [(file) => file.stat()],
+  getXattr: [(file) => file.getXattr('user.there')],
+  listXattrs: [(file) => file.listXattrs()],
+  sync: [(file) => file.sync()],
+  contentChanged: [],
+  close: [],
+}
 
 const LOST_CHANGES: Calls<Pool> = {
   reclaim: [
@@ -77,7 +109,10 @@ const LOST_CHANGES: Calls<Pool> = {
   ],
 }
 
-const LOST_READS = 'list read'
+const LOST_READS: Calls<Pool> = {
+  list: [(pool) => pool.lostAndFound.list()],
+  read: [(pool) => lost(pool).then((name) => pool.lostAndFound.read(name))],
+}
 
 const lost = async (pool: Pool): Promise<string> => (await pool.lostAndFound.list())[0].name
 
@@ -96,8 +131,8 @@ function methodsOf(subject: object): string[] {
   return [...names].filter((name) => !inside.includes(name)).toSorted()
 }
 
-function everyMethodIsIn(subject: object, changes: object, reads: string): void {
-  const known = [...Object.keys(changes), ...reads.split(' ')].toSorted()
+function everyMethodIsIn(subject: object, changes: object, reads: object): void {
+  const known = [...Object.keys(changes), ...Object.keys(reads)].toSorted()
   assert.deepEqual(methodsOf(subject), known, 'a new method belongs to the changes or the reads of this file')
 }
 
@@ -123,6 +158,10 @@ async function refused<T>(calls: Calls<T>, subject: T): Promise<void> {
   }
 }
 
+async function answered<T>(calls: Calls<T>, subject: T): Promise<void> {
+  for (const call of Object.values(calls).flat()) await call(subject)
+}
+
 /** Everything there is to see. */
 async function sight(pool: Pool): Promise<unknown> {
   const names = await pool.readdir('/')
@@ -137,7 +176,7 @@ async function sight(pool: Pool): Promise<unknown> {
   }
 }
 
-test('every change is EROFS, says to what and what to do, and changes nothing', async (t) => {
+test('every method reads, or is EROFS, says to what and what to do, and changes nothing', async (t) => {
   const pool = await temporaryPool(t)
   await pool.writeFile('/file', Buffer.alloc(20_000, 'content'))
   await pool.writeFile('/other', 'other')
@@ -153,12 +192,15 @@ test('every change is EROFS, says to what and what to do, and changes nothing', 
 
   const reader = await openedAgain(t, pool, { readOnly: true })
   everyMethodIsIn(reader, POOL_CHANGES, POOL_READS)
+  await answered(POOL_READS, reader)
   await refused(POOL_CHANGES, reader)
   everyMethodIsIn(reader.lostAndFound, LOST_CHANGES, LOST_READS)
+  await answered(LOST_READS, reader)
   await refused(LOST_CHANGES, reader)
   for (const flags of ['r', O_RDONLY | O_TRUNC, O_RDONLY | O_CREAT]) {
     const file = await reader.open('/file', flags)
     everyMethodIsIn(file, FILE_CHANGES, FILE_READS)
+    await answered(FILE_READS, file)
     await refused(FILE_CHANGES, file)
     await file.close()
   }

@@ -36,6 +36,9 @@ export interface FileRequest {
   readonly mode: number | undefined
 }
 
+/** So often a name is looked up that another file takes each time. */
+const MOST_LOOKS = 100
+
 /**
  * Opens the file at a path, made when that was asked. ENOENT, EEXIST, EISDIR, ENOTDIR, ELOOP, EPERM (writing or making
  * files in lost+found), ENXIO (neither file nor directory).
@@ -62,7 +65,7 @@ export async function openAt(
     checkName(place.name, 'open', path)
     return { open: await make(place), isNew: true }
   }
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const place = fs.knownPaths.place(path) ?? (await placeOf(fs, path, 'open', { follows, mustBeDirectory, creates }))
     const { dentry } = place
     if (dentry !== undefined) {
@@ -72,7 +75,11 @@ export async function openAt(
       if (request.mayWrite && isLost(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
       }
-      return { open: await fs.openInodes.open(fs, dentry.ino, path), isNew: false }
+      const open = await fs.openInodes.open(fs, dentry.ino)
+      if (open !== undefined) return { open, isNew: false }
+      // Removed since it was found, perhaps by a rename that put another in its place: look again.
+      if (tries < MOST_LOOKS) continue
+      throw systemError('ENOENT', 'the file was removed while it was being opened', { syscall: 'open', path })
     }
     if (!creates) throw notThere('open', path)
     try {
@@ -89,10 +96,10 @@ export function openKnown(
   fs: FileSystem,
   path: string,
   { creates, isExclusive, mustBeDirectory }: Pick<FileRequest, 'creates' | 'isExclusive' | 'mustBeDirectory'>,
-): OpenInode | Promise<OpenInode> | undefined {
+): OpenInode | Promise<OpenInode | undefined> | undefined {
   const place = fs.knownPaths.place(path)
   if (place?.dentry?.kind !== 'file' || isLost(place) || mustBeDirectory || (creates && isExclusive)) return undefined
-  return fs.openInodes.open(fs, place.dentry.ino, path)
+  return fs.openInodes.open(fs, place.dentry.ino)
 }
 
 /** Opens a new file without a name, in the file system of a directory: it goes at the last close, unless it is linked. */

@@ -16,7 +16,7 @@ import { breakLayout } from '../layout/break-layout.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
 import { bucketOf, RecordKind } from '../layout/format.ts'
 import type { Claim } from '../layout/own-slot.ts'
-import { codeOf, systemError } from '../errors.ts'
+import { codeOf } from '../errors.ts'
 import type { Inode } from '../metadata/metadata.ts'
 import type { InodeNumber, Run } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
@@ -36,8 +36,8 @@ export class OpenInodes {
   /** How many have no record, so are not open. */
   #idle = 0
 
-  /** Opens one more handle; at once when what is known of the inode is so now. ENOENT when it lost its last name before we could claim it. */
-  open(fs: FileSystem, ino: InodeNumber, path: string): OpenInode | Promise<OpenInode> {
+  /** Opens one more handle; at once when what is known of the inode is so now. undefined: it lost its last name before we could claim it. */
+  open(fs: FileSystem, ino: InodeNumber): OpenInode | Promise<OpenInode | undefined> {
     let open = this.#byNumber.get(ino)
     if (open === undefined) {
       open = new OpenInode(ino, fs.device, this.#changed)
@@ -49,10 +49,10 @@ export class OpenInodes {
       this.#idle--
     }
     open.handles++
-    return open.isCurrent(fs) && open.inode.nlink > 0 ? open : this.#afterLook(fs, open, path)
+    return open.isCurrent(fs) && open.inode.nlink > 0 ? open : this.#afterLook(fs, open)
   }
 
-  async #afterLook(fs: FileSystem, open: OpenInode, path: string): Promise<OpenInode> {
+  async #afterLook(fs: FileSystem, open: OpenInode): Promise<OpenInode | undefined> {
     try {
       if ((await lookAgain(fs, open)) && open.inode.nlink > 0) return open
     } catch (error) {
@@ -60,7 +60,7 @@ export class OpenInodes {
       throw error
     }
     await this.close(fs, open)
-    throw systemError('ENOENT', 'the file was removed while it was being opened', { syscall: 'open', path })
+    return undefined
   }
 
   /** Makes an inode, by `create`, and opens it: nobody can take it for an orphan in between. */

@@ -43,7 +43,8 @@ export class LostAndFound {
     if (typeof name !== 'string') throw wrongType('name', 'of type string', name)
     const path = `/lost+found/${name}`
     const { ino } = await inodeAt(this.#fs, path, 'read')
-    const open = await this.#fs.openInodes.open(this.#fs, ino, path)
+    const open = await this.#fs.openInodes.open(this.#fs, ino)
+    if (open === undefined) throw systemError('ENOENT', 'the file was reclaimed meanwhile', { syscall: 'read', path })
     try {
       const data = Buffer.alloc(open.size)
       await readInto(this.#fs, open, data, 0, limitsOf(this.#fs), path)

@@ -83,7 +83,10 @@ export abstract class PoolTree {
       if (turn !== undefined) return turn.then(() => this.#open(path, mode, options))
       const open = options === undefined && !mode.truncates ? openKnown(fs, path, mode) : undefined
       if (open instanceof OpenInode) return Promise.resolve(this.#handle(open, mode, path))
-      if (open !== undefined) return open.then((looked) => this.#handle(looked, mode, path))
+      if (open !== undefined)
+        return open.then((looked) =>
+          looked === undefined ? this.#open(path, mode, options) : this.#handle(looked, mode, path),
+        )
       return this.#open(path, mode, options)
     } catch (error) {
       return Promise.reject(error)

@@ -22,16 +22,16 @@ export async function watch(run: Run, look: () => Promise<Outcome>): Promise<Out
   for (;;) {
     const { json, text = '' } = await look()
     if (run.isJson) await write(stdout, `${toJson(json)}\n`)
-    else await write(stdout, isPainting ? painted(text, stdout.rows) : `${text}\n`)
+    else await write(stdout, isPainting ? painted(text, stdout) : `${text}\n`)
     await sleep(PERIOD_MS, undefined, { signal: run.signal }).catch(() => undefined)
     if (run.signal.aborted) return { json: undefined, exitCode: (run.signal.reason as Interrupted).exitCode }
   }
 }
 
 /** Over what was there, without a flash; cut to the screen. */
-function painted(text: string, rows: number): string {
+function painted(text: string, { rows, columns }: { rows: number; columns: number }): string {
   const lines = text.trimEnd().split('\n')
   const room = Math.max(1, rows - 2)
   const kept = lines.length > room ? [...lines.slice(0, room), `… ${lines.length - room} more`] : lines
-  return `${HOME}${kept.map((line) => `${line}${CLEAR_LINE_END}\n`).join('')}${CLEAR_BELOW}`
+  return `${HOME}${kept.map((line) => `${line.slice(0, columns)}${CLEAR_LINE_END}\n`).join('')}${CLEAR_BELOW}`
 }

@@ -36,7 +36,19 @@ const NAMES = 4
 const MOST_BLOCKS = 48
 const POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
 /** What the calls may say in this traffic. */
-const EXPECTED = new Set(['ENOENT', 'EEXIST', 'EBUSY', 'ETIMEDOUT', 'ENOSPC', 'ERANGE', 'EAGAIN'])
+const EXPECTED = new Set([
+  'ENOENT',
+  'EEXIST',
+  'EBUSY',
+  'ETIMEDOUT',
+  'ETXTBSY',
+  'ENOSPC',
+  'ERANGE',
+  'EAGAIN',
+  // Of long-term pins: the lease was revoked, or given back.
+  'ESTALE',
+  'EOPNOTSUPP',
+])
 
 let counts: Record<string, number> = {}
 const count = (what: string): void => {
@@ -73,7 +85,7 @@ class Lane {
         const { code } = error as { code?: string }
         if (code === undefined || !EXPECTED.has(code)) throw error
         const { holders } = error as { holders?: unknown[] }
-        if ((code === 'EBUSY' || code === 'ETIMEDOUT') && holders === undefined) {
+        if ((code === 'EBUSY' || code === 'ETIMEDOUT' || code === 'ETXTBSY') && holders === undefined) {
           throw new Finding(`promise 4: ${code} without holders in ${name}: ${String(error)}`)
         }
         count(`${name} ${code}`)
@@ -95,6 +107,13 @@ class Lane {
     ['read by pin', this.#readPinned],
     ['DMA out of a pin', this.#dmaOut],
     ['read by copy', this.#read],
+    ['snapshot', this.#snapshot],
+    ['snapshot', this.#snapshot],
+    ['lease', this.#lease],
+    ['truncate under own pin', this.#truncateUnderPin],
+    ['pin what is waited for', this.#pinWaitedFor],
+    ['pin what is waited for', this.#pinWaitedFor],
+    ['truncate and wait', this.#truncateAndWait],
     ['truncate', this.#truncate],
     ['punch', this.#punch],
     ['punch', this.#punch],
@@ -217,6 +236,106 @@ class Lane {
     this.#must(faultIn(bytes.subarray(0, bytesRead - (bytesRead % 8)), file.ino, offset))
   }
 
+  /** A stable pin: to the bit the same for as long as it is held, whatever is written. */
+  async #snapshot(): Promise<void> {
+    const isOwn = this.#random.chance(0.5)
+    await using file = isOwn ? await this.#ownFile() : await this.#pool.open(this.#anyName(), 'r')
+    using pin = await this.#pinAny(file, { ...this.#policy(), stable: true })
+    this.#must(this.#faultOf(pin, file.ino))
+    const before = Buffer.concat(pin.buffers)
+    if (isOwn) {
+      const bytes = new Uint8Array(pin.length)
+      stamp(bytes, file.ino, pin.offset, this.#generation++)
+      await file.write(bytes, { position: pin.offset })
+    }
+    for (let looks = this.#random.below(3) + 1; looks > 0; looks--) {
+      await this.#hold()
+      count('checks')
+      if (!before.equals(Buffer.concat(pin.buffers))) {
+        throw new Finding(`torn: a stable pin of inode ${file.ino} at ${pin.offset} has changed`)
+      }
+    }
+  }
+
+  /** A layout lease with a long-term pin under it; a recall is answered, or not, and then it is revoked. */
+  async #lease(): Promise<void> {
+    await using file = await this.#pool.open('/leased', constants.O_RDWR | constants.O_CREAT)
+    const { size } = await file.stat()
+    if (size < MOST_BLOCKS * BLOCK) await file.truncate(MOST_BLOCKS * BLOCK)
+    const onRecall = this.#random.of(['release', 'downgrade', 'nothing'] as const)
+    let recalls = 0
+    const { offset, length } = this.#blocks()
+    const lease = await file.lease({
+      type: 'layout',
+      offset,
+      length,
+      exclusive: this.#random.chance(0.2),
+      breakTimeMs: 20 + this.#random.below(100),
+      timeoutMs: 100,
+      onRecall: (_, recalled) => {
+        recalls++
+        if (onRecall === 'release') return recalled.release()
+        if (onRecall === 'downgrade') recalled.downgrade()
+        return undefined
+      },
+    })
+    try {
+      using pin = await file.pin({ offset, length, mode: 'read', longTerm: true, timeoutMs: 500 })
+      const before = pin.buffers.map(copyOfWords)
+      for (let looks = 3; looks > 0; looks--) {
+        await sleep(this.#random.below(60))
+        // Revoked: the views are gone, the blocks are not.
+        const isWhole = pin.buffers.every((bytes, index) => bytes.length === before[index].byteLength)
+        if (isWhole) this.#must(this.#faultOf(pin, file.ino, { before }))
+        else count('views revoked')
+      }
+    } finally {
+      if (recalls > 0) count(`recalled: ${onRecall}`)
+      await lease.release()
+    }
+  }
+
+  /** Under `sequester` a truncate waits for no pin: not for the one that is held until it is over. No lease is taken here. */
+  async #truncateUnderPin(): Promise<void> {
+    await using file = await this.#pool.open('/sequestered', constants.O_RDWR | constants.O_CREAT)
+    const { size } = await file.stat()
+    if (size < 8 * BLOCK) await file.truncate(8 * BLOCK)
+    using pin = await file.pin({ offset: 0, length: 4 * BLOCK, mode: 'write', timeoutMs: 500 })
+    try {
+      await file.truncate(this.#random.below(4) * BLOCK, { busy: 'sequester', timeoutMs: 20_000 })
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ETIMEDOUT') throw error
+      throw new Finding(`a truncate under sequester waited for a pin: ${String(error)}`)
+    }
+    count('checks')
+    if (pin.buffers.some((bytes) => bytes.length === 0)) throw new Finding('a truncate took the views of a pin')
+  }
+
+  /** Under `wait`, which is all that this file knows, what is pinned stays in the file. */
+  async #pinWaitedFor(): Promise<void> {
+    await using file = await this.#pool.open('/waited-for', constants.O_RDWR | constants.O_CREAT)
+    const { size } = await file.stat()
+    if (size < 8 * BLOCK) await file.truncate(8 * BLOCK)
+    const offset = this.#random.below(7 * BLOCK)
+    const length = 1 + this.#random.below(8 * BLOCK - offset)
+    // To write: a pin that is read from holds no hole, and a change need not wait for it.
+    using pin = await file.pin({ offset, length, mode: 'write', timeoutMs: 500 })
+    for (let looks = this.#random.below(3) + 1; looks > 0; looks--) {
+      await this.#hold()
+      count('checks')
+      const now = await file.stat()
+      if (now.size < pin.offset + pin.length) {
+        const what = `to ${now.size} while bytes ${pin.offset}-${pin.offset + pin.length} were pinned`
+        throw new Finding(`a truncate under wait returned too early: ${what}`)
+      }
+    }
+  }
+
+  async #truncateAndWait(): Promise<void> {
+    const length = this.#random.below(8 * BLOCK)
+    await this.#pool.truncate('/waited-for', length, { busy: 'wait', timeoutMs: 10 + this.#random.below(300) })
+  }
+
   async #truncate(): Promise<void> {
     const length = this.#random.chance(0.3) ? 0 : this.#random.below((MOST_BLOCKS * BLOCK) / 8) * 8
     const name = this.#anyName()
@@ -226,7 +345,8 @@ class Lane {
 
   async #punch(): Promise<void> {
     const { offset, length } = this.#range()
-    await this.#pool.punchHole(this.#anyName(), offset, length, this.#policy())
+    const name = this.#random.chance(0.3) ? '/leased' : this.#anyName()
+    await this.#pool.punchHole(name, offset, length, this.#policy())
   }
 
   async #unlink(): Promise<void> {
@@ -315,12 +435,13 @@ class Lane {
     return file.pin({ offset, length, mode: 'write', timeoutMs: 500 })
   }
 
-  async #pinAny(file: File): Promise<Pin> {
+  async #pinAny(file: File, options: { busy?: BusyPolicy; stable?: boolean } = {}): Promise<Pin> {
     const { size } = await file.stat()
     const words = Math.floor(size / 8)
     const offset = this.#random.below(Math.max(words, 1)) * 8
     const length = Math.min(1 + this.#random.below((12 * BLOCK) / 8), Math.max(words - offset / 8, 1)) * 8
-    return file.pin({ offset, length, mode: 'read', timeoutMs: 500, revocable: this.#random.chance(0.5) })
+    const revocable = this.#random.chance(0.5)
+    return file.pin({ timeoutMs: 500, ...options, offset, length, mode: 'read', revocable })
   }
 
   async #hold(): Promise<void> {

@@ -101,7 +101,7 @@ async function scenario(t: TestContext, start: typeof startProcess | typeof star
     let looks = 0
     here.kept['isOver'] = false
     while (here.kept['isOver'] !== true) {
-      const content = new Uint32Array((48 * 4096) / 4).fill(0x0f11e500 | (looks & 0xff))
+      const content = new Uint32Array((240 * 4096) / 4).fill(0x0f11e500 | (looks & 0xff))
       const bytes = Buffer.from(content.buffer)
       await here.pool.writeFile('/other', bytes).catch((error: { code: string }) => {
         if (error.code !== 'ENOSPC') throw error
@@ -136,6 +136,8 @@ async function scenario(t: TestContext, start: typeof startProcess | typeof star
           try {
             using pin = await file.pin({ offset: page * 4096, length: count * 4096, mode: 'write', timeoutMs: 5000 })
             const from = below(stamps - count)
+            // Long enough for a block that was let go to be another file's.
+            await new Promise((resolve) => void setTimeout(resolve, below(20)))
             await pin.readFrom(source, { position: from * 4096 })
             // What was read, unless the other reader has the same block pinned and has read into it since.
             let at = 0

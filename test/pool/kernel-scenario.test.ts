@@ -18,7 +18,7 @@ import { BLOCK, temporaryDirectory, temporaryPool } from '../support/temporary-p
 const PAGES = 4
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 1)
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const READS = 60 * RUNS
+const READS = 40 * RUNS
 /** Each block the reader's number and the block's, so that a stamp in a wrong place shows. */
 const STAMPS = 64
 
@@ -139,6 +139,8 @@ async function scenario(t: TestContext, start: typeof startProcess | typeof star
             // Long enough for a block that was let go to be another file's.
             await new Promise((resolve) => void setTimeout(resolve, below(20)))
             await pin.readFrom(source, { position: from * 4096 })
+            // And long enough for the other file to be written over what was read, and looked at.
+            await new Promise((resolve) => void setTimeout(resolve, below(20)))
             // What was read, unless the other reader has the same block pinned and has read into it since.
             let at = 0
             for (const buffer of pin.buffers) {

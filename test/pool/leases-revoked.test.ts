@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { BusyPolicy, Pool } from '../../src/index.ts'
 import { Slot } from '../../src/layout/format.ts'
+import { Random } from '../stress/random.ts'
 import {
   BREAK_TIME_AND_MORE_MS,
   hereWith,
@@ -57,9 +58,9 @@ async function nothingIsReused(pool: Pool, expected = pinnedContent): Promise<vo
   await checkSound(pool)
 }
 
-describe('a holder that does not answer', async () => {
-  const other = await sharedProcess()
+const other = await sharedProcess()
 
+describe('a holder that does not answer', () => {
   for (const busy of POLICIES) {
     for (const end of ['release', 'death'] as const) {
       test(`promises 1 and 8: under '${busy}' the change goes on after the break time, and the blocks stay until ${end}`, async (t) => {
@@ -219,9 +220,7 @@ async function hangAt(holder: Participant, point: 'publish' | 'grant' | 'recall'
   }, point)
 }
 
-describe('kill -9 of', async () => {
-  const other = await sharedProcess()
-
+describe('kill -9 of', () => {
   for (const point of ['publish', 'grant', 'recall', 'release'] as const) {
     test(`a holder at its ${point} lets the change go on, and frees what it had pinned`, async (t) => {
       const pool = await temporaryPool(t)
@@ -297,6 +296,47 @@ describe('kill -9 of', async () => {
     await other.run((there) => there.pool.truncate('/file', 0, { timeoutMs: 25_000 }))
     assert.equal((await pool.stat('/file')).size, 0)
     await letGo(here)
+  })
+
+  test('a holder of coming and going leases, at any moment, never keeps a change, a block or a lease', async (t) => {
+    const pool = await temporaryPool(t)
+    const seed = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 1_000_000)
+    t.diagnostic(`HOLDFAST_SEED=${seed}`)
+    const random = new Random(seed)
+    for (let round = 0; round < 4; round++) {
+      await pool.writeFile('/file', content)
+      const holder = await startProcess(t, pool)
+      await holder.run(async (here, range) => {
+        const file = await here.pool.open('/file', 'r+')
+        const hold = async (): Promise<void> => {
+          const lease = await file.lease({ type: 'layout', onRecall: (_, asked) => asked.release() })
+          const pin = await file.pin({ ...range, mode: 'read', longTerm: true }).catch(() => undefined)
+          await new Promise((resolve) => setImmediate(resolve))
+          pin?.release()
+          await lease.release()
+        }
+        here.kept['end'] = (async () => {
+          for (;;) await hold()
+        })()
+      }, PINNED)
+      let isAlive = true
+      for (let changes = 1 + random.below(12); changes > 0 || isAlive; changes--) {
+        const busy = random.chance(0.5) ? 'wait' : 'sequester'
+        const offset = random.below(BLOCKS) * BLOCK
+        const change = pool.punchHole('/file', offset, BLOCK, { ...soon, busy })
+        if (changes === 1) {
+          await new Promise((resolve) => setTimeout(resolve, random.below(4)))
+          process.kill(holder.pid, 'SIGKILL')
+          isAlive = false
+        }
+        await change
+      }
+      await holder.kill()
+      await pool.truncate('/file', 0, { busy: 'wait', ...soon })
+      assert.deepEqual([await pool.leases(), await pool.pins()], [[], []])
+      assert.equal((await pool.stats()).sequesteredHeldBytes, 0)
+      await checkSound(pool)
+    }
   })
 
   test('a holder leaves no lease to the next owner of its slot, revoked or not', async (t) => {

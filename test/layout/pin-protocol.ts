@@ -41,7 +41,7 @@ export const SLOT_BASE = (slot: number): number => 1_000_000 * (slot + 1)
 export const CHUNK_BASE = (slot: number, chunk: number): number => SLOT_BASE(slot) + 10_000 + chunk * 70_000
 export const MODEL = 100_000_000
 /** Who is in a transaction: actor + 1. */
-export const TRANSACTION = MODEL
+export const TRANSACTION = MODEL + 0
 export const lockOf = (slot: number): number => MODEL + 10 + slot
 export const blockState = (block: number): number => MODEL + 20 + block
 /** Block at an offset of F, 0: a hole. */

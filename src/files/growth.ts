@@ -116,6 +116,7 @@ export async function writeGrowing(
     // What is cached may be older than a truncate: space would be taken where EOF was, and as much as there was before it.
     await open.refresh(fs)
     const at = position === 'end' ? open.size : position
+    checkSize(at + data.length, 'write', path)
     if (!open.isMapped(at, at + data.length)) {
       const end = at + data.length
       await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, end), limits, syscall: 'write', path })

@@ -68,7 +68,14 @@ export type Subject = 'names' | 'paths' | 'bytes'
 
 const PATHS: Readonly<Record<Subject, fc.Arbitrary<string>>> = {
   names: fc.oneof({ weight: 40, arbitrary: plainPath }, { weight: 1, arbitrary: oddPath }),
-  paths: fc.oneof({ weight: 3, arbitrary: plainPath }, { weight: 4, arbitrary: oddPath }),
+  paths: fc.oneof(
+    { weight: 2, arbitrary: plainPath },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(plainPath, fc.constantFrom('/', '/', '//', '/.', '/..')).map((ends) => ends.join('')),
+    },
+    { weight: 3, arbitrary: oddPath },
+  ),
   bytes: fc.constantFrom('/a', '/b', '/a', '/b', '/c'),
 }
 
@@ -80,6 +87,8 @@ export const PRELUDES: Readonly<Record<Subject, readonly Operation[]>> = {
     { op: 'writeFile', by: 1, path: '/b', data: { seed: 1, length: 5000 }, flags: 'w' },
     { op: 'writeFile', by: 0, path: '/a/c', data: { seed: 2, length: 100 }, flags: 'w' },
     { op: 'symlink', by: 0, path: '/c', target: 'a' },
+    { op: 'setXattr', by: 0, path: '/a', name: 'user.a', value: { seed: 3, length: 3 }, mode: 'set' },
+    { op: 'setXattr', by: 1, path: '/b', name: 'user.a', value: { seed: 4, length: 4 }, mode: 'set' },
     { op: 'open', by: 0, slot: 0, path: '/b', flags: 'r+' },
     { op: 'open', by: 1, slot: 1, path: '/a/c', flags: 'a+' },
   ],
@@ -155,7 +164,7 @@ const change: fc.Arbitrary<Policies> = fc.record(
   { requiredKeys: [] },
 )
 const xattrName = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom('user.a', 'user.b', 'trusted.a', 'security.x') },
+  { weight: 8, arbitrary: fc.constantFrom('user.a', 'user.a', 'user.b', 'trusted.a', 'security.x') },
   {
     weight: 1,
     arbitrary: fc.constantFrom(
@@ -175,7 +184,7 @@ const xattr = {
     seed: fc.nat(250),
     length: fc.oneof(fc.nat(100), fc.constantFrom(0, 65_536, 65_537)),
   }),
-  mode: fc.constantFrom('set', 'set', 'create', 'replace'),
+  mode: fc.constantFrom('set', 'create', 'replace'),
 } as const
 const flags = fc.oneof(
   {
@@ -342,7 +351,7 @@ export function operationsOfPool(subject: Subject): fc.Arbitrary<Operation>[] {
     },
     { weight: 1, arbitrary: operation('utimes', { ...byPath, atime: timeBefore1970, mtime: timeBefore1970 }) },
     { weight: 2, arbitrary: operation('configure', { ...byPath, change }) },
-    { weight: 3, arbitrary: operation('setXattr', { ...byPath, ...xattr }) },
+    { weight: 5, arbitrary: operation('setXattr', { ...byPath, ...xattr }) },
     { weight: 1, arbitrary: operation('getXattr', { ...byPath, name: xattrName }) },
     { weight: 1, arbitrary: operation('listXattrs', byPath) },
     { weight: 1, arbitrary: operation('removeXattr', { ...byPath, name: xattrName }) },

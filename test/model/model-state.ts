@@ -91,6 +91,15 @@ export class Model {
     return this.handles.get(operation.from)?.by === this.handles.get(operation.slot)?.by
   }
 
+  /** Files there are, with a name or open. */
+  get files(): number {
+    const nodes = [
+      ...[...this.tree.paths()].map(([, node]) => node),
+      ...[...this.handles.values()].map(({ node }) => node),
+    ]
+    return new Set(nodes.filter(({ kind }) => kind === 'file')).size
+  }
+
   /** 0 where there is no file. */
   sizeAt(path: string): number {
     try {

@@ -78,7 +78,9 @@ for (const subject of ['names', 'paths', 'bytes'] as const) {
         const model = new Model(fileModeMask())
         try {
           const real: Stage = { systems: [host, pool] }
-          for (const operation of PRELUDES[subject]) await step(operation).run(model, real)
+          for (const operation of PRELUDES[subject])
+            // node:fs has no extended attributes.
+            if (operation.op !== 'setXattr') await step(operation).run(model, real)
           await fc.asyncModelRun(() => ({ model, real }), chosen)
           const portraits = await near.tree()
           judged('the tree', () => sameTree(portraits, model, pool.witnessed))

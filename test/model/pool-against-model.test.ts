@@ -92,6 +92,7 @@ async function compare(model: Model, { systems: [pool] }: TwoProcesses): Promise
     const portraits = await pool.side(who).tree()
     judged(`the tree in process ${who}`, () => sameTree(portraits, model, pool.witnessed))
   }
+  assert.equal((await pool.near.pool.stats()).files, model.files, 'files')
   await checkSound(pool.near.pool)
 }
 

@@ -67,6 +67,8 @@ async function openAndClose(here: Pick<Here, 'pool'>, name: string, isOver: () =
 /** Nothing is left of files that have gone. */
 async function nothingLeft(pool: Pool): Promise<void> {
   for (const name of await pool.readdir('/')) if (name !== 'lost+found') await pool.unlink(`/${name}`)
+  const before = await pool.stats()
+  assert.deepEqual([before.usedBytes, before.files], [0, 0], 'the last close took it away')
   await pool.reap()
   const { usedBytes, busyBytes, sequesteredBytes, files } = await pool.stats()
   assert.deepEqual([usedBytes, busyBytes, sequesteredBytes, files], [0, 0, 0, 0])
@@ -80,12 +82,17 @@ describe('promise 5: who opens a file whose last name goes', () => {
       const other = await startProcess(t, pool)
       // Both at once: each process makes the files that the other one opens.
       let isOver = false
+      t.after(() => {
+        isOver = true
+      })
       const opening = other.run(
         async (here, source, name) => {
           // oxlint-disable-next-line typescript/no-implied-eval -- the test's own function
           const open = new Function(`return (${source})`)() as typeof openAndClose
           here.kept['isOver'] = false
-          here.kept['found'] = open(here, name, () => here.kept['isOver'] === true)
+          const found = open(here, name, () => here.kept['isOver'] === true)
+          found.catch(() => undefined)
+          here.kept['found'] = found
         },
         openAndClose.toString(),
         'near',
@@ -93,6 +100,7 @@ describe('promise 5: who opens a file whose last name goes', () => {
       await opening
       const going = other.run(comeAndGo, 'far', ROUNDS, how)
       const looking = openAndClose({ pool }, 'far', () => isOver)
+      looking.catch(() => undefined)
       const here = { pool, data: { stamped } } as unknown as Here
       await Promise.all([going, comeAndGo(here, 'near', ROUNDS, how)])
       isOver = true

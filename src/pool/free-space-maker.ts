@@ -13,6 +13,7 @@ const OTHERS_TIMEOUT_MS = 2000
 export class FreeSpaceMaker {
   readonly #work: Reclaiming
   #pass: Promise<number> | undefined
+  #nextPass: Promise<number> | undefined
   #cancelSoon: (() => void) | undefined
   #isClosed = false
   /** Why the last pass in the background failed; the next call that needs space meets it. */
@@ -42,11 +43,27 @@ export class FreeSpaceMaker {
     )
   }
 
-  /** A pass over busy extents; returns the blocks freed, by another participant's pass at least 1. */
+  /**
+   * Frees what is idle at the call; returns how many blocks that were, by another participant's pass at least 1. A pass under
+   * way may have looked already: another one comes after it, for all who ask meanwhile.
+   */
   reclaim(): Promise<number> {
-    return (this.#pass ??= this.#reclaim().finally(() => {
-      this.#pass = undefined
-    }))
+    if (this.#pass === undefined) {
+      this.#pass = this.#reclaim().finally(() => {
+        this.#pass = undefined
+      })
+      return this.#pass
+    }
+    this.#nextPass ??= this.#pass.then(
+      async (freed) => freed + (await this.#startNext()),
+      () => this.#startNext(),
+    )
+    return this.#nextPass
+  }
+
+  #startNext(): Promise<number> {
+    this.#nextPass = undefined
+    return this.reclaim()
   }
 
   /** Makes space for an allocation that found none: busy extents, the dead, idle files of lost+found. Whether there was any. */
@@ -61,10 +78,11 @@ export class FreeSpaceMaker {
     return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
   }
 
-  /** No pass begins by itself any more; resolves when the one under way is over, however it went: who began it is told. */
+  /** No pass begins by itself any more; resolves when those asked for are over, however they went: who began them is told. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelSoon?.()
+    await this.#nextPass?.catch(() => undefined)
     await this.#pass?.catch(() => undefined)
   }
 

@@ -245,6 +245,11 @@ export async function trimPreallocation(fs: FileSystem, open: OpenInode): Promis
   if (result?.committed === true) fs.freed()
 }
 
+/** When space is wanted: what this participant has allocated ahead goes back, open or not. */
+export async function trimAllPreallocations(fs: FileSystem): Promise<void> {
+  for (const open of fs.openInodes.withPreallocation) await trimPreallocation(fs, open)
+}
+
 /** Stores the times and the change count of writes in place. */
 export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void> {
   if (!open.hasNewContent) return

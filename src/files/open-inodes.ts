@@ -97,6 +97,11 @@ export class OpenInodes {
     return this.#byNumber.get(ino)
   }
 
+  /** Those with blocks that were allocated ahead. */
+  get withPreallocation(): OpenInode[] {
+    return [...this.#byNumber.values()].filter((open) => open.hasPreallocation)
+  }
+
   /** What was written to in place since its times were last stored. */
   get changed(): ReadonlySet<OpenInode> {
     return this.#changed

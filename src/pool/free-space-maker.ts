@@ -66,14 +66,17 @@ export class FreeSpaceMaker {
     return this.reclaim()
   }
 
-  /** Makes space for an allocation that found none: busy extents, the dead, idle files of lost+found. Whether there was any. */
-  async make(door: Door, removeOrphans: () => Promise<void>): Promise<boolean> {
+  /**
+   * Makes space for an allocation that found none: `letGo` frees what files can spare, then busy extents, the dead, idle files
+   * of lost+found. Whether there was any.
+   */
+  async make(door: Door, letGo: () => Promise<void>): Promise<boolean> {
     const failure = this.#failure
     this.#failure = undefined
     if (failure !== undefined) throw failure
     // Also when nobody is to be reaped: whoever comes across a dead participant reaps it, and may not look for its orphans.
     door.table.reap()
-    await removeOrphans()
+    await letGo()
     if ((await this.reclaim()) > 0) return true
     return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
   }

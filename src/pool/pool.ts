@@ -8,7 +8,7 @@ import { checkBytes, outOfRange, systemError } from '../errors.ts'
 import type { CopyMemory } from '../files/copy-windows.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { mustBeWritable } from '../files/file-system.ts'
-import { storeTimes } from '../files/growth.ts'
+import { storeTimes, trimAllPreallocations } from '../files/growth.ts'
 import { Known } from '../files/known.ts'
 import { KnownPaths } from '../files/known-paths.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
@@ -94,7 +94,11 @@ export class Pool extends PoolTree implements AsyncDisposable {
       runViews,
       copyMemory: parts.copyMemory,
       turnIfDue,
-      makeSpace: () => space.make(fs, () => removeOrphans(fs)),
+      makeSpace: () =>
+        space.make(fs, async () => {
+          await trimAllPreallocations(fs)
+          await removeOrphans(fs)
+        }),
       makeSpaceToFree: async () => (await fs.makeSpace()) || parts.reserve.giveBack(),
       freed: () => space.soon(),
     }

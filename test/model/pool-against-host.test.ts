@@ -2,6 +2,18 @@
  * The same random operations on a pool, on tmpfs by way of node:fs, and in the model: the same results, the same codes.
  * So a pool does what Linux does, and the model that two processes are compared with (pool-against-model.test.ts) is right.
  * HOLDFAST_RUNS=1000 for a long run, HOLDFAST_SEED=… to repeat one.
+ *
+ * What a pool does otherwise on purpose (in the code: "Not as Linux"), so that it is not asked or is turned into the pool's:
+ *   - a directory cannot be opened for reading (EISDIR): there is nothing to be done with one; nor a fifo or device (ENXIO)
+ *   - permission bits that are given are taken as they are, without the umask: a mount gets them less the umask already
+ *   - O_TRUNC without the right to write changes nothing: POSIX leaves it open
+ *   - ftruncate of what is open for reading is EBADF, as every other change; Linux has EINVAL, POSIX either
+ *   - sizes end at 2^53 - 1, what a number holds (EFBIG); those of Linux at 2^63 - 1
+ *   - reading leaves atime, as with noatime
+ * and otherwise than node:fs, not the kernel:
+ *   - seconds below 0 are before 1970; node:fs takes them for now
+ *   - copyFile leaves the owner of a file that is there; libuv as root gives it the other's
+ *   - lone surrogates are EILSEQ; node:fs writes U+FFFD for them
  */
 import { test } from 'node:test'
 import fc from 'fast-check'

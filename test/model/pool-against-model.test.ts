@@ -16,6 +16,7 @@ import type { Subject } from './arbitraries.ts'
 import { operationsOfNode, operationsOfPool, PRELUDES } from './arbitraries.ts'
 import { Witnessed } from './expectations.ts'
 import { Model } from './model.ts'
+import { MOST_READ } from './model-state.ts'
 import type { Portrait } from './on-pool.ts'
 import { OnPool } from './on-pool.ts'
 import type { Operation, Outcome, Who } from './operations.ts'
@@ -87,7 +88,16 @@ interface TwoProcesses extends Stage {
   readonly systems: readonly [TwoSides]
 }
 
-async function compare(model: Model, { systems: [pool] }: TwoProcesses): Promise<void> {
+async function compare(model: Model, real: TwoProcesses): Promise<void> {
+  const {
+    systems: [pool],
+  } = real
+  // What is open may have no name.
+  for (const [slot, { mayRead, node }] of model.handles) {
+    await step({ op: 'fstat', slot }).run(model, real)
+    const length = node.file.size + 1
+    if (mayRead && length <= MOST_READ) await step({ op: 'fread', slot, offset: 0, length, at: 0 }).run(model, real)
+  }
   for (const who of [0, 1] as const) {
     const portraits = await pool.side(who).tree()
     judged(`the tree in process ${who}`, () => sameTree(portraits, model, pool.witnessed))

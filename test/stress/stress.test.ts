@@ -3,9 +3,18 @@ import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { stress } from './stress.ts'
 
+/** A busy machine gets to little in a few seconds: then once more. */
+const MOST_ROUNDS = 6
+
 test('promises 1, 4, 6 and 11 hold while processes pin, truncate, punch, unlink and reuse, stop and are killed', async (t) => {
-  const { findings, kills, counts } = await stress({ seconds: 6, seed: 20_260_728, processes: 3, path: tmpdir() })
-  t.diagnostic(`${kills} kills, ${counts['checks']} checks`)
-  assert.deepEqual(findings, [])
-  assert.ok(kills > 0 && (counts['checks'] ?? 0) > 100)
+  let kills = 0
+  let checks = 0
+  for (let round = 0; kills === 0 || checks <= 100; round++) {
+    assert.ok(round < MOST_ROUNDS, `${kills} kills and ${checks} checks prove nothing`)
+    const result = await stress({ seconds: 6, seed: 20_260_728 + round, processes: 3, path: tmpdir() })
+    assert.deepEqual(result.findings, [])
+    kills += result.kills
+    checks += result.counts['checks'] ?? 0
+  }
+  t.diagnostic(`${kills} kills, ${checks} checks`)
 })

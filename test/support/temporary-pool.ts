@@ -8,10 +8,26 @@ import type { CreatePoolOptions, OpenPoolOptions, Pool } from '../../src/index.t
 
 export const BLOCK = 4096
 
+const ends = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** After the test, last come first served: a pool is closed before its directory goes. Hooks of node:test run in order. */
+function atEnd(t: TestContext, end: () => unknown): void {
+  const known = ends.get(t)
+  if (known !== undefined) {
+    known.push(end)
+    return
+  }
+  const own = [end]
+  ends.set(t, own)
+  t.after(async () => {
+    for (const next of own.toReversed()) await next()
+  })
+}
+
 /** A directory that is removed after the test. */
 export function temporaryDirectory(t: TestContext, on: 'tmpfs' | 'disk' = 'tmpfs'): string {
   const directory = mkdtempSync(join(on === 'tmpfs' ? '/dev/shm' : tmpdir(), 'holdfast-test-'))
-  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  atEnd(t, () => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
@@ -21,13 +37,13 @@ export async function temporaryPool(
   { on = 'tmpfs', ...options }: Partial<CreatePoolOptions> & { on?: 'tmpfs' | 'disk' } = {},
 ): Promise<Pool> {
   const pool = await createPool(join(temporaryDirectory(t, on), 'pool'), { sizeBytes: 4 << 20, ...options })
-  t.after(() => pool.close({ force: true }))
+  atEnd(t, () => pool.close({ force: true }))
   return pool
 }
 
 /** The same pool once more in this process, as another participant. */
 export async function openedAgain(t: TestContext, pool: Pool, options?: OpenPoolOptions): Promise<Pool> {
   const again = await openPool(pool.path, options)
-  t.after(() => again.close({ force: true }))
+  atEnd(t, () => again.close({ force: true }))
   return again
 }

@@ -321,8 +321,10 @@ async function checkSlashes(
 ): Promise<void> {
   const detail = { syscall: 'rename', path: from, dest: to }
   const moved = await fs.known.lookUp(source.parent, source.name)
+  if (moved === null) return
+  checkName(target.name, 'rename', to)
   const there = await fs.known.lookUp(target.parent, target.name)
-  if (moved === null || (mode === 'noReplace' && there !== null) || (mode === 'exchange' && there === null)) return
+  if (mode === 'noReplace' ? there !== null : mode === 'exchange' && there === null) return
   if (mode === 'exchange' && target.hasSlash) slashMeansDirectory(there, detail)
   if (source.hasSlash || mode !== 'exchange') slashMeansDirectory(moved, detail)
 }

@@ -16,6 +16,9 @@ export interface Subject {
   release?(): void | Promise<void>
 }
 
+/** A string is the reason why there is no such file system here. */
+export type MakeSubject = () => Subject | string | Promise<Subject | string>
+
 /** The directory of one case, empty at first and removed after it. */
 export interface Place {
   readonly directory: string

@@ -4,6 +4,7 @@ import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
 import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
+import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
 import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
@@ -41,7 +42,8 @@ export async function changeAttributes(
   const setsTimes = attributes.atimeNs !== undefined || attributes.mtimeNs !== undefined
   const open = setsTimes ? fs.openInodes.withNewContent(ino) : undefined
   if (open !== undefined) await storeTimes(fs, open)
-  const set = { ...attributes, nowNs: nowNs(fs) }
+  const { mode } = attributes
+  const set = { ...(mode === undefined ? {} : { along: settingMode(mode) }), ...attributes, nowNs: nowNs(fs) }
   return named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
 }
 
@@ -139,6 +141,7 @@ export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: 
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
+/** As `OpenFile.setXattr`. An access control list is set whatever `mode` says; `keepsSetgid` is about its change of the mode. */
 export async function setXattr(
   fs: FileSystem,
   inode: Inode,
@@ -146,12 +149,18 @@ export async function setXattr(
   value: NodeJS.ArrayBufferView | string,
   mode: XattrMode,
   path: string,
+  keepsSetgid = true,
 ): Promise<void> {
   checkXattrName(name, inode, 'setxattr', path)
   if (typeof value !== 'string' && !ArrayBuffer.isView(value))
     throw wrongType('value', 'a string or an ArrayBufferView', value)
   const bytes =
     typeof value === 'string' ? Buffer.from(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (isAcl(name)) {
+    const along = name === ACCESS_ACL ? settingAccess(bytes, keepsSetgid) : settingDefault(bytes)
+    await changeAttributes(fs, { ino: inode.ino, path }, 'setxattr', { along })
+    return
+  }
   const patience = patienceOf(fs.table, limitsOf(fs))
   await named('setxattr', path, () =>
     fs.metadata.setXattr(inode.ino, name, bytes, { mode, nowNs: nowNs(fs) }, patience),
@@ -160,6 +169,10 @@ export async function setXattr(
 
 export async function removeXattr(fs: FileSystem, inode: Inode, name: string, path: string): Promise<void> {
   checkXattrName(name, inode, 'removexattr', path)
+  if (isAcl(name)) {
+    await changeAttributes(fs, { ino: inode.ino, path }, 'removexattr', { along: removing(name) })
+    return
+  }
   const patience = patienceOf(fs.table, limitsOf(fs))
   await named('removexattr', path, () => fs.metadata.removeXattr(inode.ino, name, nowNs(fs), patience))
 }

@@ -7,6 +7,7 @@ import type { Limits } from '../layout/waiting.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { BusyPolicy, CreateRequest, Inode } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
+import { inheriting } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
 import { nowNs } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
@@ -24,7 +25,10 @@ export interface PlaceToMake {
 }
 
 /** What is made, and whose it is. */
-export type What = Pick<CreateRequest, 'kind' | 'mode' | 'uid' | 'gid' | 'target' | 'rdev'>
+export interface What extends Pick<CreateRequest, 'kind' | 'mode' | 'uid' | 'gid' | 'target' | 'rdev'> {
+  /** Permission bits that are taken off, unless the directory's default list says who may (acl.ts). Default none. */
+  readonly umask?: number | undefined
+}
 
 /** How long it may take, and what errors call it. */
 export interface Call {
@@ -46,11 +50,12 @@ export interface BusyCall extends Call {
 export async function makeInode(
   fs: FileSystem,
   { parent, name }: PlaceToMake,
-  what: What,
+  { umask = 0, ...what }: What,
   { limits, syscall, path }: Call,
   claim?: (ino: InodeNumber) => void,
 ): Promise<Inode> {
-  const request = { parent, name, ...what, nowNs: nowNs(fs) }
+  const along = inheriting(what.kind, what.mode, umask)
+  const request = { parent, name, ...what, along, nowNs: nowNs(fs) }
   return named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
 }
 

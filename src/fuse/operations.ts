@@ -84,6 +84,8 @@ export const wantedFlags = ({ cache }: MountOptions): bigint =>
   InitFlag.setxattrExtended |
   InitFlag.initExtended |
   InitFlag.directIoAllowMmap |
+  InitFlag.posixAcl |
+  InitFlag.dontMask |
   (cache === 'auto' ? InitFlag.autoInvalidateData | InitFlag.cacheSymlinks : 0n)
 
 export const createMounted = (mount: {

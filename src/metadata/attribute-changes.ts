@@ -15,7 +15,8 @@ export function changeAttributes(tables: Tables, ino: InodeNumber, change: Attri
   const inode = tables.inodes.get(ino)
   if (inode === undefined) throw systemError('ENOENT', `there is no inode ${ino}`, { syscall: 'setattr' })
   const losesPrivileges = change.dropsPrivileges === true && inode.kind !== 'directory'
-  const mode = change.mode ?? inode.mode
+  const follows = change.along?.(inode, (name) => tables.xattrs.get(ino, name))
+  const mode = follows?.mode ?? change.mode ?? inode.mode
   const after: Inode = {
     ...inode,
     mode: losesPrivileges ? withoutSetIds(mode) : mode,
@@ -30,6 +31,7 @@ export function changeAttributes(tables: Tables, ino: InodeNumber, change: Attri
   }
   tables.inodes.setAttributes(after)
   if (losesPrivileges) tables.xattrs.removeIfThere(ino, CAPABILITY)
+  tables.xattrs.follow(ino, follows)
   return after
 }
 

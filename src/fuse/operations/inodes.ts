@@ -12,6 +12,7 @@ import { reply } from '../request.ts'
 import { encodeAttributes } from '../wire/attributes.ts'
 import type { Entry } from '../wire/entry.ts'
 import { encodeEntry } from '../wire/entry.ts'
+import { InitFlag } from '../wire/init.ts'
 
 /** How long the kernel may believe names and attributes with `cache=auto`. */
 const VALID_MS = 1000
@@ -83,5 +84,13 @@ export const answerEntry = (mounted: Mounted, parent: InodeNumber, inode: Inode)
 export const answerAttributes = (mounted: Mounted, inode: Inode): Reply =>
   reply(encodeAttributes(new Stat(inode), validMsOf(mounted)))
 
-/** Who asks is whose the new inode is. */
-export const ownerOf = ({ uid, gid }: Request): { uid: number; gid: number } => ({ uid, gid })
+/** Who asks is whose the new inode is. The umask is ours to take off where the kernel leaves it to us, for the sake of ACLs. */
+export const ownerOf = (
+  { negotiated }: Mounted,
+  { uid, gid }: Request,
+  umask: number,
+): { uid: number; gid: number; umask: number } => ({
+  uid,
+  gid,
+  umask: (negotiated & InitFlag.dontMask) === 0n ? 0 : umask,
+})

@@ -29,18 +29,18 @@ const PERMISSION_BITS = 0o7777
 const kinds = new Map(Object.entries(TYPE_BITS).map(([kind, bits]) => [bits, kind as InodeKind]))
 
 export const mkdir: Operation = (mounted, request) => {
-  const { name, mode } = readMkdir(request.body)
-  return make(mounted, request, name, { kind: 'directory', mode: mode & PERMISSION_BITS }, 'mkdir')
+  const { name, mode, umask } = readMkdir(request.body)
+  return make(mounted, request, name, { kind: 'directory', mode: mode & PERMISSION_BITS, umask }, 'mkdir')
 }
 
 /** Files, fifos, sockets and device nodes; what the last three do is the kernel's business. */
 export const mknod: Operation = (mounted, request) => {
-  const { name, mode, rdev } = readMknod(request.body)
+  const { name, mode, umask, rdev } = readMknod(request.body)
   const kind = kinds.get(mode & S_IFMT)
   if (kind === undefined || kind === 'directory' || kind === 'symlink')
     throw systemError('EINVAL', 'mknod makes no such inodes', { syscall: 'mknod', path: name })
   const isDevice = kind === 'character' || kind === 'block'
-  const what = { kind, mode: mode & PERMISSION_BITS, rdev: isDevice ? rdev : 0 }
+  const what = { kind, mode: mode & PERMISSION_BITS, umask, rdev: isDevice ? rdev : 0 }
   return make(mounted, request, name, what, 'mknod')
 }
 
@@ -58,7 +58,12 @@ async function make(
 ): Promise<Reply> {
   const parent = request.nodeId
   const call = callOf(mounted, request, syscall, name)
-  const inode = await makeInode(mounted.fs, { parent, name }, { ...what, ...ownerOf(request) }, call)
+  const inode = await makeInode(
+    mounted.fs,
+    { parent, name },
+    { ...what, ...ownerOf(mounted, request, what.umask ?? 0) },
+    call,
+  )
   return answerEntry(mounted, parent, inode)
 }
 

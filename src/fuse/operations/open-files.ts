@@ -78,10 +78,10 @@ export const tmpfile: Operation = (mounted, request) => createAt(mounted, reques
 async function createAt(
   mounted: Mounted,
   request: Request,
-  { mode, name: asked }: CreateRequest,
+  { mode, umask, name: asked }: CreateRequest,
   name: string | undefined,
 ): Promise<Reply> {
-  const what = { mode: mode & PERMISSION_BITS, ...ownerOf(request) }
+  const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
   const parent: InodeNumber = request.nodeId
   const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
   return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOf(mounted, opened)))

@@ -1,5 +1,6 @@
 /** Extended attributes: GETXATTR, LISTXATTR, SETXATTR, REMOVEXATTR. Which namespaces are whose is the kernel's business. */
 import { systemError } from '../../errors.ts'
+import { isAcl } from '../../files/acl.ts'
 import { removeXattr, setXattr, xattrOf } from '../../files/attributes.ts'
 import type { XattrMode } from '../../metadata/metadata.ts'
 import type { InodeNumber } from '../../units.ts'
@@ -21,7 +22,7 @@ import { isVirtual, virtualNames, virtualXattr } from './lost-file-xattrs.ts'
 /** ENODATA: there is none. ERANGE: it is larger than asked for. */
 export const getxattr: Operation = async (mounted, { nodeId, body }) => {
   const { name, size } = readGetxattr(body)
-  mustBeServed(name, 'getxattr', nodeId)
+  mustBeServed(mounted, name, 'getxattr', nodeId)
   if (isVirtual(mounted, nodeId, name)) return answerSized(await virtualXattr(mounted, nodeId, name), size, nodeId)
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'getxattr'))
   return answerSized(await xattrOf(mounted.fs, inode, name, filePathOf(mounted, nodeId)), size, nodeId)
@@ -51,30 +52,36 @@ const MODES = new Map<number, XattrMode>([
 
 /** EEXIST, ENODATA, E2BIG, ENOSPC, EPERM (what is shown of files of lost+found). */
 export const setxattr: Operation = async (mounted, { nodeId, body }) => {
-  const { name, value, flags } = readSetxattr(body, (mounted.negotiated & InitFlag.setxattrExtended) !== 0n)
+  const { name, value, flags, killsSetgid } = readSetxattr(
+    body,
+    (mounted.negotiated & InitFlag.setxattrExtended) !== 0n,
+  )
   const path = filePathOf(mounted, nodeId)
-  mustBeServed(name, 'setxattr', nodeId)
+  mustBeServed(mounted, name, 'setxattr', nodeId)
   mustNotBeVirtual(mounted, nodeId, name, 'setxattr')
   const mode = MODES.get(flags)
   if (mode === undefined)
     throw systemError('EINVAL', 'XATTR_CREATE and XATTR_REPLACE exclude each other', { syscall: 'setxattr', path })
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'setxattr'))
-  await setXattr(mounted.fs, inode, name, value, mode, path)
+  await setXattr(mounted.fs, inode, name, value, mode, path, !killsSetgid)
   return EMPTY
 }
 
 export const removexattr: Operation = async (mounted, { nodeId, body }) => {
   const name = readName(body)
-  mustBeServed(name, 'removexattr', nodeId)
+  mustBeServed(mounted, name, 'removexattr', nodeId)
   mustNotBeVirtual(mounted, nodeId, name, 'removexattr')
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'removexattr'))
   await removeXattr(mounted.fs, inode, name, filePathOf(mounted, nodeId))
   return EMPTY
 }
 
-/** 'system.' is what the kernel and file systems say to each other, and nobody but them checks who may: none is kept. */
-function mustBeServed(name: string, syscall: string, ino: InodeNumber): void {
-  if (!name.startsWith('system.')) return
+/**
+ * 'system.' is what the kernel and file systems say to each other, and nobody but them checks who may: of it there are
+ * access control lists, when the kernel knows of them, and nothing else.
+ */
+function mustBeServed({ negotiated }: Mounted, name: string, syscall: string, ino: InodeNumber): void {
+  if (!name.startsWith('system.') || (isAcl(name) && (negotiated & InitFlag.posixAcl) !== 0n)) return
   throw systemError('EOPNOTSUPP', `the mount serves no attribute '${name}'`, { syscall, path: `inode ${ino}` })
 }
 

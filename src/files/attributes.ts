@@ -24,14 +24,25 @@ export interface PolicyChange {
 /** A point in time as node:fs takes it: seconds since 1970 (number or numeric string), a Date, or nanoseconds as a bigint. */
 export type TimeLike = number | string | bigint | Date
 
-async function change(
+/** What is asked for at once; what is not named stays. */
+export type Change = Omit<AttributeChange, 'nowNs'>
+
+/**
+ * Changes attributes, all in one transaction; returns the inode after it. When times are set, those of this participant's
+ * own writes are stored before, so that they do not come later and undo what is set here. ENOENT.
+ */
+export async function changeAttributes(
   fs: FileSystem,
   { ino, path }: Subject,
   syscall: string,
-  attributes: Omit<AttributeChange, 'nowNs'>,
-): Promise<void> {
+  attributes: Change,
+  limits = limitsOf(fs),
+): Promise<Inode> {
+  const setsTimes = attributes.atimeNs !== undefined || attributes.mtimeNs !== undefined
+  const open = setsTimes ? fs.openInodes.withNewContent(ino) : undefined
+  if (open !== undefined) await storeTimes(fs, open)
   const set = { ...attributes, nowNs: nowNs(fs) }
-  await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limitsOf(fs))))
+  return named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
 }
 
 /** Checks permission bits. */
@@ -41,8 +52,9 @@ export function permissions(bits: unknown): number {
   return bits
 }
 
-export const setPermissions = (fs: FileSystem, subject: Subject, mode: number): Promise<void> =>
-  change(fs, subject, 'chmod', { mode: permissions(mode) })
+export async function setPermissions(fs: FileSystem, subject: Subject, mode: number): Promise<void> {
+  await changeAttributes(fs, subject, 'chmod', { mode: permissions(mode) })
+}
 
 /**
  * Sets owner and group; -1 leaves one as it is. As in Linux whatever is no directory loses setuid, and setgid where its
@@ -56,26 +68,17 @@ export async function setOwner(fs: FileSystem, subject: Subject, uid: number, gi
     if (typeof id !== 'number') throw wrongType(name, 'of type number', id)
     if (!Number.isInteger(id) || id < -1 || id > 0xffff_ffff) throw outOfRange(name, '>= -1 and < 2^32', id)
   }
-  const inode = await fs.known.lookUpInode(subject.ino)
-  if (inode === undefined)
-    throw systemError('ENOENT', 'no such file or directory', { syscall: 'chown', path: subject.path })
-  const mode = inode.kind === 'directory' ? inode.mode : withoutSetIds(inode.mode)
-  await change(fs, subject, 'chown', {
+  await changeAttributes(fs, subject, 'chown', {
     ...(uid === -1 || uid === 0xffff_ffff ? {} : { uid }),
     ...(gid === -1 || gid === 0xffff_ffff ? {} : { gid }),
-    ...(mode === inode.mode ? {} : { mode }),
+    dropsPrivileges: true,
   })
 }
-
-/** Setgid without group execute marks mandatory locks, and stays. */
-const withoutSetIds = (mode: number): number => mode & ~0o4000 & ((mode & 0o010) === 0 ? 0o7777 : ~0o2000)
 
 /** Sets access and modification time. Writes of this participant that are not stored yet keep no later time. */
 export async function setTimes(fs: FileSystem, subject: Subject, atime: TimeLike, mtime: TimeLike): Promise<void> {
   const times = { atimeNs: nanoseconds('atime', atime), mtimeNs: nanoseconds('mtime', mtime) }
-  const open = fs.openInodes.withNewContent(subject.ino)
-  if (open !== undefined) await storeTimes(fs, open)
-  await change(fs, subject, 'utime', times)
+  await changeAttributes(fs, subject, 'utime', times)
 }
 
 const NS_PER_S = 1_000_000_000n
@@ -100,7 +103,7 @@ function nanosecondsOfSeconds(name: string, time: Exclude<TimeLike, bigint>): bi
 export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax }: PolicyChange): Promise<void> {
   if (busy !== undefined && busy !== null) checkChoice('busy', busy, BUSY_POLICIES)
   if (dax !== undefined && dax !== null) checkChoice('dax', dax, DAX_MODES)
-  await change(fs, subject, 'setattr', {
+  await changeAttributes(fs, subject, 'setattr', {
     ...(busy === undefined ? {} : { busy }),
     ...(dax === undefined ? {} : { dax }),
   })

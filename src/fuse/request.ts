@@ -9,6 +9,8 @@
 import type { FileSystem } from '../files/file-system.ts'
 import type { Pool } from '../index.ts'
 import type { InodeNumber } from '../units.ts'
+import type { Handles } from './handles.ts'
+import type { Nodes } from './nodes.ts'
 import type { MountOptions } from './options.ts'
 
 /** One decoded request. */
@@ -46,11 +48,13 @@ export type Answer = Reply | undefined
 
 export type Operation = (mounted: Mounted, request: Request) => Answer | Promise<Answer>
 
-/** What is mounted; the operations keep what they need to know of open files and lookups in what they add. */
+/** What is mounted, and what the kernel has of it. */
 export interface Mounted {
   readonly pool: Pool
   readonly fs: FileSystem
   readonly options: MountOptions
+  readonly handles: Handles
+  readonly nodes: Nodes
   /** INIT flags that both sides have (`InitFlag`). */
   readonly negotiated: bigint
 }

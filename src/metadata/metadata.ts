@@ -149,6 +149,11 @@ export interface AttributeChange {
   /** null: back to the pool's policy. */
   readonly busy?: BusyPolicy | null
   readonly dax?: DaxMode | null
+  /**
+   * What no directory has after a change of its owner or content: setuid, setgid where its group may execute it, and the
+   * attribute 'security.capability' go. Default false.
+   */
+  readonly dropsPrivileges?: boolean
   readonly nowNs: bigint
 }
 

@@ -79,6 +79,11 @@ export class XattrTable {
     if (this.#delete.run(ino, name).changes === 1) return
     throw systemError('ENODATA', 'there is no such attribute', { syscall: 'removexattr', path: name })
   }
+
+  /** The caller has marked, and counts, a change of the inode. */
+  removeIfThere(ino: InodeNumber, name: string): void {
+    this.#delete.run(ino, name)
+  }
 }
 
 const gone = (syscall: string, ino: InodeNumber): Error =>

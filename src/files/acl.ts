@@ -11,7 +11,7 @@ import { systemError } from '../errors.ts'
 import type { Along, InodeKind } from '../metadata/metadata.ts'
 
 export const ACCESS_ACL = 'system.posix_acl_access'
-export const DEFAULT_ACL = 'system.posix_acl_default'
+const DEFAULT_ACL = 'system.posix_acl_default'
 
 export const isAcl = (name: string): boolean => name === ACCESS_ACL || name === DEFAULT_ACL
 

@@ -98,10 +98,7 @@ export interface CreateRequest {
   readonly nowNs: bigint
 }
 
-/**
- * Asked inside the transaction, of an inode as it is then and the values of its extended attributes: what follows from them,
- * to be committed along with the rest.
- */
+/** Asked inside the transaction, of an inode and its extended attributes: what follows, to be committed along with the rest. */
 export type Along = (inode: Inode, xattrOf: (name: string) => Uint8Array | undefined) => Follows
 
 export interface Follows {

@@ -154,7 +154,7 @@ describe('a write', () => {
     const requests = new Requests(t, pool)
     await pool.writeFile('/f', pattern(BLOCK))
     await using file = await (await openedAgain(t, pool)).open('/f')
-    await using pin = await file.pin({ offset: 0, length: BLOCK, mode: 'read', stable: true })
+    using pin = await file.pin({ offset: 0, length: BLOCK, mode: 'read', stable: true })
     const { nodeId } = await requests.lookup(1, 'f')
     const handle = await requests.open(nodeId)
     await requests.write(nodeId, handle, 0, 'changed')

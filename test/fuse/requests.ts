@@ -45,6 +45,12 @@ export interface Caller {
   readonly signal?: AbortSignal
 }
 
+/** How something is asked for, where it matters. `flags` of open(2). */
+interface Asked {
+  readonly flags?: number
+  readonly by?: Caller
+}
+
 /** What a reply to LOOKUP, or to whatever makes a name, says. */
 export interface SeenEntry extends SeenAttributes {
   readonly nodeId: number
@@ -125,7 +131,7 @@ export class Requests {
   }
 
   /** A new file, open; `flags` as of open(2). */
-  async create(parent: number, text_: string, { mode = 0o100_644, flags = 2, by = {} as Caller } = {}) {
+  async create(parent: number, text_: string, { mode = 0o100_644, flags = 2, by }: Asked & { mode?: number } = {}) {
     const body = struct(u32(flags), u32(mode), u32(0), u32(0), name(text_))
     const bytes = await this.ask('create', parent, body, by)
     return { ...entryOf(bytes), handle: Number(bytes.readBigUInt64LE(128)), openFlags: bytes.readUInt32LE(136) }
@@ -148,7 +154,7 @@ export class Requests {
     handle: number,
     offset: number | bigint,
     data: Uint8Array | string,
-    { flags = 2, writeFlags = 0, by = {} as Caller } = {},
+    { flags = 2, writeFlags = 0, by }: Asked & { writeFlags?: number } = {},
   ): Promise<number> {
     const bytes = Buffer.from(data as string)
     const head = [u64(handle), u64(offset), u32(bytes.length), u32(writeFlags), u64(0), u32(flags), u32(0)]

@@ -75,8 +75,6 @@ export const wantedFlags = ({ cache }: MountOptions): bigint =>
   InitFlag.atomicTruncate |
   InitFlag.bigWrites |
   InitFlag.ioctlDirectory |
-  InitFlag.readdirplus |
-  InitFlag.readdirplusAuto |
   InitFlag.asyncDirectIo |
   InitFlag.parallelDirectoryOperations |
   InitFlag.maxPages |
@@ -86,7 +84,13 @@ export const wantedFlags = ({ cache }: MountOptions): bigint =>
   InitFlag.directIoAllowMmap |
   InitFlag.posixAcl |
   InitFlag.dontMask |
-  (cache === 'auto' ? InitFlag.autoInvalidateData | InitFlag.cacheSymlinks : 0n)
+  (cache === 'auto'
+    ? InitFlag.autoInvalidateData |
+      InitFlag.cacheSymlinks |
+      // Attributes that may not be kept would be read for nothing.
+      InitFlag.readdirplus |
+      InitFlag.readdirplusAuto
+    : 0n)
 
 export const createMounted = (mount: {
   readonly pool: Pool

@@ -55,6 +55,8 @@ export type Step = 'answered' | 'pending' | 'nothing' | 'ended'
  */
 const MICROTASKS_MAX = 64
 const nextMicrotask = Promise.resolve()
+/** For pending requests to settle at the end. */
+const ENDING_MS_MAX = 1000
 /** Buffers kept for the requests after a pending one. */
 const SPARE_BUFFERS_MAX = 4
 /** Replies of one part up to this size are copied behind their header: cheaper than a write of two parts. */
@@ -70,6 +72,7 @@ export class Session {
   readonly #header = this.#out.subarray(0, OUT_HEADER_BYTES)
   #buffer: Buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES)
   #mounted: Mounted | undefined
+  #hasEnded = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
@@ -78,11 +81,6 @@ export class Session {
   /** Requests whose operation has not settled. */
   get pendingCount(): number {
     return this.#pending.size
-  }
-
-  /** Whether INIT was answered. */
-  get hasBegun(): boolean {
-    return this.#mounted !== undefined
   }
 
   /** Reads one request and hands it to its operation. Not to be called again before the promise is settled, if there is one. */
@@ -106,9 +104,15 @@ export class Session {
     return this.#answer(request, answer)
   }
 
-  /** Interrupts every pending request: nobody waits for them any more. */
-  interruptAll(): void {
+  /**
+   * Nobody waits for the pending requests any more: interrupts them, and waits until they have settled, but not for long
+   * (closing the pool ends what is left). Nothing is read or written from here on.
+   */
+  async end(): Promise<void> {
+    this.#hasEnded = true
     for (const request of this.#pending.values()) request.interrupt()
+    const deadline = Date.now() + ENDING_MS_MAX
+    while (this.#pending.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1))
   }
 
   #read(): number | Step {
@@ -223,6 +227,7 @@ export class Session {
   }
 
   #send(write: () => void, request: LiveRequest): boolean {
+    if (this.#hasEnded) return true
     try {
       write()
       return true

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { temporaryPool } from '../support/temporary-pool.ts'
-import { name, pattern, Requests, struct, u32, Valid } from './requests.ts'
+import { name, pattern, Requests, struct, u32, u64, Valid } from './requests.ts'
 
 const getxattr = (attribute: string, size = 1000): Buffer => struct(u32(size), u32(0), name(attribute))
 const setxattr = (attribute: string, value: string, flags = 0): Buffer =>
@@ -80,6 +80,18 @@ describe('privileges', () => {
     await requests.setattr(nodeId, { valid: Valid.size, size: 1 })
     assert.deepEqual(await left(), armed)
     await requests.ask('open', nodeId, struct(u32(0o1002), u32(1)))
+    assert.deepEqual(await left(), disarmed)
+    const user = { uid: 1000, gid: 1000 }
+    await arm()
+    await requests.ask('fallocate', nodeId, struct(u64(handle), u64(0), u64(100), u32(0), u32(0)))
+    assert.deepEqual(await left(), armed)
+    await requests.ask('fallocate', nodeId, struct(u64(handle), u64(0), u64(100), u32(0), u32(0)), user)
+    assert.deepEqual(await left(), disarmed)
+    await arm()
+    const copy = struct(u64(handle), u64(0), u64(nodeId), u64(handle), u64(50), u64(1), u64(0))
+    await requests.ask('copyFileRange', nodeId, copy)
+    assert.deepEqual(await left(), armed)
+    await requests.ask('copyFileRange', nodeId, copy, user)
     assert.deepEqual(await left(), disarmed)
     await pool.setXattr('/f', 'security.capability', 'all')
     await requests.write(nodeId, handle, 0, 'again', { writeFlags: 4, by: { uid: 1000, gid: 1000 } })

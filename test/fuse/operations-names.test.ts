@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { openedAgain, temporaryPool } from '../support/temporary-pool.ts'
-import { attributesOf, entryOf, name, Requests, struct, u32, u64 } from './requests.ts'
+import { attributesOf, entryOf, name, Requests, struct, u32, u64, Valid } from './requests.ts'
 
 const S_IFMT = 0o170_000
 const O_EXCL = 0o200
@@ -98,7 +98,13 @@ describe('what is removed', () => {
     await requests.refuses('ENOENT', 'lookup', 1, struct(name('f')))
     assert.equal((await requests.getattr(file.nodeId)).nlink, 0)
     assert.equal((await requests.read(file.nodeId, file.handle, 0, 100)).toString(), 'still here')
+    const again = await requests.open(file.nodeId, 0)
+    assert.equal((await requests.read(file.nodeId, again, 0, 100)).toString(), 'still here', 'by /proc/self/fd')
+    assert.equal((await requests.setattr(file.nodeId, { valid: Valid.size, size: 5 })).size, 5)
+    await requests.release(file.nodeId, again)
+    assert.equal((await requests.read(file.nodeId, file.handle, 0, 100)).toString(), 'still')
     await requests.release(file.nodeId, file.handle)
+    await requests.refuses('ESTALE', 'open', file.nodeId, struct(u32(0), u32(0)))
     assert.deepEqual([(await requests.getattr(file.nodeId)).nlink, await pool.exists('/f')], [0, false])
     await requests.ask('forget', file.nodeId, struct(u64(1)))
     await requests.refuses('ESTALE', 'getattr', file.nodeId, struct(u32(0), u32(0), u64(0)))

@@ -20,6 +20,7 @@ import {
   inodeNow,
   inodeOf,
   mustNotBeLost,
+  openNode,
   stale,
   storeTimesOf,
   validMsOf,
@@ -95,7 +96,7 @@ async function setSize(
     await resize(fs, open, size, await cuttingOf(fs, open, call))
   }
   if (handle !== undefined) return cut(handles.files.get(handle).open)
-  const open = await fs.openInodes.open(fs, nodeId)
+  const open = await openNode(mounted, nodeId)
   if (open === undefined) throw stale('truncate', nodeId)
   try {
     await cut(open)

@@ -22,7 +22,7 @@ import {
   SEEK_HOLE,
 } from '../wire/data.ts'
 import { CallLimits } from './call-limits.ts'
-import { dropPrivileges } from './privileges.ts'
+import { dropPrivileges, dropPrivilegesFor } from './privileges.ts'
 
 const { O_APPEND, O_DSYNC } = constants
 
@@ -105,13 +105,15 @@ async function copy(
   const to = handles.files.get(targetHandle)
   const detail = { syscall: 'copy_file_range', path: from.path, dest: to.path }
   if (flags !== 0) throw systemError('EINVAL', 'it takes no flags', detail)
+  const limits = new CallLimits(mounted, request)
+  await dropPrivilegesFor(mounted, request, to.open, limits)
   return copyRange(fs, {
     from: from.open,
     start: offset,
     length: Math.min(length, COPY_MOST),
     to: to.open,
     position: targetOffset,
-    limits: new CallLimits(mounted, request),
+    limits,
     path: from.path,
     dest: to.path,
   })

@@ -3,6 +3,7 @@ import type { SystemErrorDetail } from '../../errors.ts'
 import { systemError } from '../../errors.ts'
 import type { FileSystem } from '../../files/file-system.ts'
 import { storeTimes } from '../../files/growth.ts'
+import type { OpenInode } from '../../files/open-inode.ts'
 import type { Inode } from '../../metadata/metadata.ts'
 import { LOST_AND_FOUND_INODE } from '../../metadata/metadata.ts'
 import { Stat } from '../../pool/stat.ts'
@@ -45,6 +46,10 @@ export async function inodeOf(mounted: Mounted, ino: InodeNumber, syscall: strin
   if (inode === undefined) throw stale(syscall, ino)
   return inode
 }
+
+/** Opens the inode once more; undefined: it is gone. What was removed can be opened anew for as long as it is open (/proc/self/fd). */
+export const openNode = ({ fs }: Mounted, ino: InodeNumber): OpenInode | Promise<OpenInode | undefined> =>
+  fs.openInodes.openAgain(ino) ?? fs.openInodes.open(fs, ino)
 
 export const stale = (syscall: string, ino: InodeNumber): Error =>
   systemError('ESTALE', 'the inode is gone', { syscall, path: pathOf(ino) })

@@ -14,7 +14,7 @@ export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   const name = readName(body)
   checkName(name, 'lookup', name)
   const dentry = mounted.fs.known.dentry(parent, name)
-  if (dentry === null) return answerNothing(mounted, name)
+  if (dentry === null) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
   return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
 }
@@ -22,18 +22,21 @@ export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
 async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Promise<Reply> {
   for (;;) {
     const dentry = await mounted.fs.known.lookUp(parent, name)
-    if (dentry === null) return answerNothing(mounted, name)
+    if (dentry === null) return answerNothing(mounted)
     const inode = await currentInode(mounted, dentry.ino)
     // Else it has gone since, perhaps by a rename that put another in its place: look again.
     if (inode !== undefined) return answerEntry(mounted, parent, inode)
   }
 }
 
+/** Made once: a shell that looks for a program along its path asks often, and nobody reads the message. */
+const NOTHING = systemError('ENOENT', 'no such file or directory', { syscall: 'lookup' })
+
 /** That there is nothing, the kernel may remember, too. */
-function answerNothing(mounted: Mounted, name: string): Reply {
+function answerNothing(mounted: Mounted): Reply {
   const validMs = validMsOf(mounted)
   if (validMs > 0) return reply(encodeNoEntry(validMs))
-  throw systemError('ENOENT', 'no such file or directory', { syscall: 'lookup', path: name })
+  throw NOTHING
 }
 
 export const forget: Operation = ({ nodes }, { nodeId }) => {

@@ -13,7 +13,7 @@ import type { CreateRequest, Opened, OpenRequest } from '../wire/open.ts'
 import { encodeCreated, encodeOpened, readCreate, readFsync, readHandle, readOpen, readRelease } from '../wire/open.ts'
 import { openFlagsOf } from './caching.ts'
 import { callOf } from './call-limits.ts'
-import { entryOf, filePathOf, mustNotBeLost, ownerOf, stale } from './inodes.ts'
+import { entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
 import { dropPrivileges } from './privileges.ts'
 
 const { O_ACCMODE, O_EXCL, O_RDONLY, O_TRUNC } = { O_ACCMODE: 3, ...constants }
@@ -21,12 +21,11 @@ const PERMISSION_BITS = 0o7777
 
 /** With O_TRUNC a layout change: by the mount's policy EBUSY, ETIMEDOUT, EINTR. ESTALE, EPERM (writing in lost+found). */
 export const open: Operation = (mounted, request) => {
-  const { fs } = mounted
   const { nodeId } = request
   const asked = readOpen(request.body)
   const isTruncating = (asked.flags & O_TRUNC) !== 0
   if (isTruncating || (asked.flags & O_ACCMODE) !== O_RDONLY) mustNotBeLost(mounted, nodeId, 'open')
-  const opened = fs.openInodes.open(fs, nodeId)
+  const opened = openNode(mounted, nodeId)
   if (opened instanceof OpenInode && !isTruncating) return reply(encodeOpened(handleOf(mounted, opened)))
   return openSlowly(mounted, request, asked, opened)
 }

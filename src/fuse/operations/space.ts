@@ -8,6 +8,7 @@ import { EMPTY, reply } from '../request.ts'
 import { FallocateFlag, readFallocate } from '../wire/data.ts'
 import { encodeStatfs } from '../wire/statfs.ts'
 import { callOf } from './call-limits.ts'
+import { dropPrivilegesFor } from './privileges.ts'
 
 const NAME_MAX = 255
 
@@ -22,6 +23,7 @@ export const fallocate: Operation = async (mounted, request) => {
   const call = callOf(mounted, request, 'fallocate', path)
   const end = offset + length
   checkSize(end, call.syscall, path)
+  await dropPrivilegesFor(mounted, request, open, call.limits)
   const keepsSize = (mode & FallocateFlag.keepSize) !== 0
   const what = mode & ~FallocateFlag.keepSize
   if (what === 0) {

@@ -36,7 +36,8 @@ export function attach(attachment: Attachment): number {
   try {
     const { source, dir, options } = attachment
     let flags = 0
-    for (const word of kernelFlagsOf(options)) flags |= MOUNT_FLAGS[word]
+    // each a bit of its own
+    for (const word of kernelFlagsOf(options)) flags += MOUNT_FLAGS[word]
     const data = [
       `fd=${fd}`,
       // the type bits of a directory; octal

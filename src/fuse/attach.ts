@@ -35,7 +35,9 @@ export function attach(attachment: Attachment): number {
   const fd = openDevice()
   try {
     const { source, dir, options } = attachment
-    const flags = kernelFlagsOf(options).reduce((sum, word) => sum | MOUNT_FLAGS[word], 0)
+    let flags = 0
+    // each a bit of its own
+    for (const word of kernelFlagsOf(options)) flags += MOUNT_FLAGS[word]
     const data = [
       `fd=${fd}`,
       // the type bits of a directory; octal

@@ -1,3 +1,4 @@
 /** `holdfast/fuse`: a pool as a file system for every program. */
-export { mount, unmount, type Mount, type UnmountOptions } from './mount.ts'
+export { mount, type Mount } from './mount.ts'
+export { unmount, type UnmountOptions } from './unmount.ts'
 export type { CacheMode, MountOptions } from './options.ts'

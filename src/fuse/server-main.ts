@@ -5,12 +5,11 @@
  * starter ends, however, a mount that belongs to it ends too, used or not.
  */
 import { Socket } from 'node:net'
-import { codeOf } from '../errors.ts'
 import { detach } from './attach.ts'
 import { CONTROL_FD, plainError, tell } from './control.ts'
-import { describeMountUsers, mountUsers } from './mount-users.ts'
 import type { MountOptions } from './options.ts'
 import { serveMount } from './server.ts'
+import { unmountOrSayWho } from './unmount.ts'
 
 export interface ServerArguments {
   readonly options: MountOptions
@@ -28,10 +27,9 @@ const leaving = new AbortController()
 const say = (words: string): void => void process.stderr.write(`holdfast: mount of ${pool} on ${dir}: ${words}\n`)
 
 async function unmount(): Promise<void> {
-  await detach(dir, { lazy: false }).catch((error: unknown) => {
-    const users = codeOf(error) === 'EBUSY' ? `; it is used by ${describeMountUsers(mountUsers(dir))}` : ''
-    say(`${String(error)}${users}`)
-  })
+  await unmountOrSayWho(dir, false).catch((error: unknown) =>
+    say(error instanceof Error ? error.message : String(error)),
+  )
 }
 
 async function leave(): Promise<void> {

@@ -10,6 +10,16 @@ import type { Row } from './report.ts'
 const NAMES = 100
 const LEAST_OF_PASSTHROUGH = 0.7
 
+const MEASURES: Record<string, (path: string) => void> = {
+  stat: (path) => void statSync(path),
+  'open + close': (path) => closeSync(openSync(path, 'r')),
+  'create + unlink': (path) => {
+    const made = `${path}-made`
+    closeSync(openSync(made, 'wx'))
+    unlinkSync(made)
+  },
+}
+
 export async function mountNames(sides: Sides, cache: CacheMode): Promise<Row[]> {
   const paths = new Map<string, string[]>()
   for (const [name, directory] of sides.directories) {
@@ -20,15 +30,7 @@ export async function mountNames(sides: Sides, cache: CacheMode): Promise<Row[]>
     paths.set(name, all)
   }
   const rows: Row[] = []
-  for (const [measure, run] of Object.entries({
-    stat: (path: string) => void statSync(path),
-    'open + close': (path: string) => closeSync(openSync(path, 'r')),
-    'create + unlink': (path: string) => {
-      const made = `${path}-made`
-      closeSync(openSync(made, 'wx'))
-      unlinkSync(made)
-    },
-  })) {
+  for (const [measure, run] of Object.entries(MEASURES)) {
     const calls = [...paths].map(([name, all]) => [name, () => all.forEach((path) => run(path))] as const)
     const times = await compare(Object.fromEntries(calls), 'holdfast', { rounds: 51 })
     const perSecond = (side: string): string => `${Math.round((NAMES * 1e9) / times[side].ns).toLocaleString('en')}/s`

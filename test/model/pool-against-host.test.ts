@@ -1,6 +1,7 @@
 /**
- * The same random operations on a pool, on tmpfs by way of node:fs, and in the model: the same results, the same codes.
+ * The same random operations on a pool, by way of node:fs on tmpfs, and in the model: the same results, the same codes.
  * So a pool does what Linux does, and the model that two processes are compared with (pool-against-model.test.ts) is right.
+ * Then once more with a mounted pool in the place of tmpfs: so a mount does what Linux does, and what a pool does.
  * HOLDFAST_RUNS=1000 for a long run, HOLDFAST_SEED=… to repeat one.
  *
  * What a pool does otherwise on purpose (in the code: "Not as Linux"), so that it is not asked or is turned into the pool's:
@@ -15,10 +16,14 @@
  *   - copyFile leaves the owner of a file that is there; libuv as root gives it the other's
  *   - lone surrogates are EILSEQ; node:fs writes U+FFFD for them
  */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { createPool } from '../../src/index.ts'
 import { fileModeMask } from '../../src/platform/process-identity.ts'
+import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
 import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
 import { checkSound } from '../support/stamps.ts'
@@ -66,11 +71,25 @@ const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
     operations.map((operation) => step<Stage>(operation, (model) => isPossible(operation, model))),
   )
 
-for (const subject of ['names', 'paths', 'bytes'] as const) {
-  test(`a pool does what the kernel does on tmpfs, about ${subject} (seed ${SEED})`, async (t) => {
+const PLACES: Readonly<Record<string, (t: TestContext) => Promise<string> | string>> = {
+  tmpfs: (t) => temporaryDirectory(t),
+  'a mount': async (t) => {
+    const { dir } = await mountedPool(t)
+    // A directory without a lost+found, which it will be given.
+    await mkdir(join(dir, 'root'))
+    return join(dir, 'root')
+  },
+}
+
+for (const [place, subject] of Object.keys(PLACES).flatMap((each) =>
+  (['names', 'paths', 'bytes'] as const).map((about) => [each, about] as const),
+)) {
+  const skip = place === 'a mount' ? whyNoMount() : false
+  test(`a pool does what the kernel does on ${place}, about ${subject} (seed ${SEED})`, { skip }, async (t) => {
     const parent = temporaryDirectory(t)
+    const directory = await PLACES[place](t)
     const process = await startProcess(t)
-    if (!(await enter(process, temporaryDirectory(t)))) return t.skip('only root can have a root directory of its own')
+    if (!(await enter(process, directory))) return t.skip('only root can have a root directory of its own')
     let nth = 0
     const property = fc.asyncProperty(
       fc.commands(commandsOf(subject), { maxCommands: 120, size: 'max' }),

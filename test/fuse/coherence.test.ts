@@ -84,7 +84,7 @@ test('a pinned block and a read or write through the mount are the same bytes', 
   const { pool, dir } = await mountedPool(t)
   await using file = await pool.open('/file', 'w+')
   await file.write(Buffer.alloc(2 * BLOCK, 'x'), { position: 0 })
-  await using pin = await file.pin({ offset: 0, length: 2 * BLOCK, mode: 'write' })
+  using pin = await file.pin({ offset: 0, length: 2 * BLOCK, mode: 'write' })
   const mounted = await open(`${dir}/file`, 'r+')
   try {
     for (let round = 0; round < 20; round++) {

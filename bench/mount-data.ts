@@ -9,7 +9,7 @@ import type { Row } from './report.ts'
 import { MIB } from './subject.ts'
 
 const FILE_BYTES = 128 * MIB
-const ROUNDS = 5
+const ROUNDS = 3
 const ROUND_SECONDS = 1
 
 const PATTERNS = {

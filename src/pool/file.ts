@@ -91,16 +91,7 @@ export class File extends LeasedFile {
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
   pinSync(options: PinOptions): Pin {
     this.#checkPin(options)
-    if (this.#daxMode() === 'never') {
-      throw systemError('EAGAIN', "direct access is off (dax: 'never'), a copy has to be read; use pin()", {
-        syscall: 'pin',
-        path: this.path,
-      })
-    }
-    if (options.stable === true) {
-      const what = 'a stable pin may have to wait for those who write; use pin()'
-      throw systemError('EAGAIN', what, { syscall: 'pin', path: this.path })
-    }
+    if (options.stable === true || this.#daxMode() === 'never') throw this.#mustWait(options)
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
     const pin = this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
     return lease === undefined ? pin : this.hold(lease, pin)
@@ -323,6 +314,14 @@ export class File extends LeasedFile {
     this.mayWrite('fallocate')
     checkSize(end, 'fallocate', this.path)
     return end
+  }
+
+  #mustWait({ stable }: PinOptions): Error {
+    const what =
+      stable === true
+        ? 'a stable pin may have to wait for those who write'
+        : "direct access is off (dax: 'never'), a copy has to be read"
+    return systemError('EAGAIN', `${what}; use pin()`, { syscall: 'pin', path: this.path })
   }
 
   #daxMode(): DaxMode {

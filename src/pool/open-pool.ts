@@ -19,6 +19,7 @@ import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { StuckWaits } from '../layout/stuck-waits.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
@@ -32,6 +33,7 @@ import { LockByte, poolDirectory } from './pool-directory.ts'
 import { repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
 import { FifoBells, SharedTable } from './shared-table.ts'
+import { warnOfStuckWait } from './stuck-wait.ts'
 import { systemClock } from './system-clock.ts'
 
 export interface OpenPoolOptions {
@@ -43,8 +45,8 @@ export interface OpenPoolOptions {
   /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
   debug?: boolean
   /**
-   * An operation of this participant that has waited for pins, leases or layout changes for so many milliseconds is told of,
-   * once, by a process warning with the code HOLDFAST_STUCK, and counted in `pool.stats().stuckWaits`. Default 60,000;
+   * An operation of this participant that has waited for pins, leases, layout changes or the lock of the metadata for so many
+   * milliseconds is told of, once, by a process warning with the code HOLDFAST_STUCK, and counted in `pool.stats().stuckWaits`. Default 60,000;
    * Infinity: never. (What waits no longer than the usual 45 s ends with ETIMEDOUT before.)
    */
   stuckAfterMs?: number
@@ -64,7 +66,8 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
   requirePool(directory)
   const { stuckAfterMs = 60_000 } = options
   if (stuckAfterMs !== Infinity) checkBytes('stuckAfterMs', stuckAfterMs)
-  if (options.readOnly === true) return openForReads(directory, stuckAfterMs)
+  const stuckWaits = new StuckWaits(systemClock, { afterMs: stuckAfterMs, tell: warnOfStuckWait })
+  if (options.readOnly === true) return openForReads(directory, stuckWaits)
   requireWritable(directory)
   // What ends this participant, last things first: here when a step fails, later as the last step of `Pool.close`.
   const ends = new DisposableStack()
@@ -97,6 +100,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
         const since = isActive ? systemClock.nowMs() : 0
         table.own.words.setWide(Slot.transactionSince, since)
       },
+      onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       whoHoldsTransaction: () => transactionHolders(table, witness),
       onNoSpace: () => reserve.giveBack(),
     })
@@ -120,7 +124,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       reserve,
       leave: () => ends.dispose(),
       isDebug: options.debug === true,
-      stuckAfterMs,
+      stuckWaits,
       isReadOnly: false,
     })
     table.reap()

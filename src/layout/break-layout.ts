@@ -27,7 +27,7 @@ import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '.
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, firstStateOf, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
+import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { bucketOf } from './format.ts'
@@ -74,9 +74,11 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
       const generation = table.generation(bucket)
       const layout = await door.metadata.layout(ino)
       if (layout === undefined || (request.onlyIfOrphan === true && layout.inode.nlink > 0)) return undefined
+      const { extents } = layout
+      if (await letsPass(door, request, broken, extents, generation)) continue
       const cut = cutOf(request, layout)
       const targets = deviceBytesOf(layout.extents, cut.start, shift === 0 ? end : MAX_FILE_SIZE)
-      const settleBy = await untilPolicyAllows(door, request, broken, targets, generation)
+      const settleBy = await untilPolicyAllows(door, request, broken, { extents, targets }, generation)
       if (settleBy === 'moved') continue
       let attempt: LayoutChangeResult | 'again'
       try {

@@ -11,8 +11,22 @@
  * Memory that only one actor ever touches, or nobody ever changes, is cold: its operations commute with everything others
  * do, so no schedule is lost by running them at once. What is cold is found out while exploring: the first time a second
  * actor comes across it, it is hot from then on and the exploration starts again.
+ *
+ * Hot memory, too, has operations that commute with all that the others may still do; they are done at once, together with
+ * what the actor did before:
+ *   a load of a word that nobody else writes who is alive and has something left to do;
+ *   a store of a word that nobody else touches who is, unless the scenario looks at it.
+ * No state that the checks could tell from the others is lost (a partial order reduction: an ample set of one operation,
+ * which is independent of all others and invisible; actors are trees, so none is put off for ever). Who ever reads or writes
+ * a word is found out like what is cold: when somebody new does, whose absence was relied upon, the exploration starts again.
+ *
+ * Deaths are tried before what changes memory, and not before loads: to die before a load or after it is the same.
+ *
+ * What an operation makes of a memory is worked out once, whatever the others do at that time. A state is a row of numbers:
+ * its memory, a node for each actor; to be dead and to be done is the same.
  */
 import type { Words } from '../../src/layout/words.ts'
+import { IntTable } from './int-table.ts'
 
 /** An operation on shared memory, or an atomic step of the model. */
 interface Operation {
@@ -50,7 +64,7 @@ export interface ActorContext {
 
 export interface Scenario {
   readonly actors: readonly ActorDefinition[]
-  /** Addresses of the model: always hot. */
+  /** Addresses that the scenario looks at: always hot. */
   readonly hot: readonly number[]
   /** Words that are not 0 before the actors set up. */
   readonly initial: ReadonlyMap<number, number>
@@ -58,7 +72,7 @@ export interface Scenario {
   readonly onDeath?: (memory: ModelMemory, actor: number) => void
   /** Sees each operation with the memory after it; may note things in model words. Throws when a promise is broken. */
   readonly onOperation?: (memory: ModelMemory, actor: number, kind: string, address: number, value: number) => void
-  /** Looks at each new state. Throws when a promise is broken. */
+  /** Looks at each new memory, at words of `hot` only. Throws when a promise is broken. */
   readonly check: (memory: ModelMemory) => void
   /** Looks at each state in which nobody has anything left to do. */
   readonly checkEnd?: (memory: ModelMemory) => void
@@ -77,11 +91,11 @@ export interface Exploration {
   readonly violation: { readonly message: string; readonly schedule: readonly string[] } | undefined
 }
 
-/** A Set takes no more: 2^24. */
-const MOST_KEYS = 0xff_ffff
-
 class Suspended extends Error {}
+/** What was taken for cold is not. */
 class NewHotWord extends Error {}
+/** Somebody reads or writes a word of whom that was not known, and it was relied upon. */
+class NewFootprint extends Error {}
 /** One will do: a stack for each would be most of the work. */
 const suspended = new Suspended()
 
@@ -113,7 +127,9 @@ function wordsOver(base: number, perform: (operation: Operation) => number): Wor
   return {
     load: (index) => operation('load', index),
     store: (index, value) => void operation('store', index, value),
-    add: (index, delta) => operation('add', index, delta),
+    // What it returns nobody in the layout decides by: it would only tell states apart. (The arrival of a break orders a
+    // queue, which nothing rests upon.)
+    add: (index, delta) => (operation('add', index, delta), NaN),
     compareExchange: (index, expected, replacement) => operation('swap', index, replacement, expected),
     get: (index) => operation('get', index),
     set: (index, value) => void operation('set', index, value),
@@ -151,109 +167,212 @@ function afterSetUp({ actors, initial }: Scenario): Map<number, number> {
   return memory
 }
 
+/** Who reads and writes each hot word, by bit; of changes by the model the bit MODEL. */
+class Footprints {
+  readonly #readers = new Map<number, number>()
+  readonly #writers = new Map<number, number>()
+  /** What was relied upon. */
+  readonly #reliedOn = new Set<number>()
+
+  /** Nothing is relied upon yet. */
+  begin(): void {
+    this.#reliedOn.clear()
+  }
+
+  note(address: number, bit: number, isWrite: boolean): void {
+    const masks = isWrite ? this.#writers : this.#readers
+    const before = masks.get(address) ?? 0
+    if ((before & bit) !== 0) return
+    masks.set(address, before | bit)
+    if (this.#reliedOn.has(address)) throw new NewFootprint()
+  }
+
+  /** Whether nobody but the actors in `others` writes, or with `alsoReads` touches, the word. */
+  isLeftTo(others: number, address: number, alsoReads: boolean): boolean {
+    const writers = this.#writers.get(address) ?? 0
+    const mask = alsoReads ? writers | (this.#readers.get(address) ?? 0) : writers
+    if ((mask & ~others) !== 0) return false
+    this.#reliedOn.add(address)
+    return true
+  }
+}
+
+const MODEL = 1 << 30
+const isLoad = (kind: Operation['kind']): boolean => kind === 'load' || kind === 'get'
+
+/** Of a transition that has to wait. */
+const WAITS = -1
+
 class Explorer {
   readonly #scenario: Scenario
   /** After everybody's set-up. */
   readonly #initial: ReadonlyMap<number, number>
   readonly #hot: Map<number, number>
+  readonly #watched: ReadonlySet<number>
+  readonly #footprints = new Footprints()
   readonly #readers = new Map<number, number>()
   readonly #writers = new Map<number, number>()
-  readonly #memories = new Map<string, Memory>()
-  #nextNode = 1
-  states = 0
+  readonly #memories: Int32Array[] = []
+  readonly #memoryNumbers = new Map<string, number>()
+  readonly #nodes: Node[][]
+  readonly #roots: Node[] = []
+  /** Memory, a node for each actor | the state before, what was done: an actor, or its death. */
+  #states: IntTable
+  /** Memory, node, actor, who is done | memory, node afterwards. */
+  #turns = new IntTable(6, 4)
+  /** Memory after an actor's death, or what it breaks. */
+  readonly #deaths = new Map<number, number | string>()
+  readonly #row: Int32Array
+  readonly #turnRow = new Int32Array(6)
   transitions = 0
 
   constructor(scenario: Scenario, initial: ReadonlyMap<number, number>, hot: readonly number[]) {
     this.#scenario = scenario
     this.#initial = initial
+    this.#watched = new Set(scenario.hot)
     this.#hot = new Map([...new Set(hot)].map((address, index) => [address, index]))
+    const count = scenario.actors.length
+    this.#states = new IntTable(3 + count, 1 + count)
+    this.#row = new Int32Array(3 + count)
+    this.#nodes = scenario.actors.map(() => [])
   }
 
   get hotWords(): number[] {
     return [...this.#hot.keys()]
   }
 
+  get states(): number {
+    return this.#states.rows
+  }
+
   explore(): Exploration['violation'] {
+    for (;;) {
+      try {
+        return this.#pass()
+      } catch (error) {
+        if (!(error instanceof NewFootprint)) throw error
+        // What actors do, and what memories there are, stays as it is.
+        this.#states = new IntTable(3 + this.#scenario.actors.length, 1 + this.#scenario.actors.length)
+        this.#turns = new IntTable(6, 4)
+        this.#footprints.begin()
+        this.transitions = 0
+      }
+    }
+  }
+
+  #pass(): Exploration['violation'] {
     const { actors } = this.#scenario
     const words = new Int32Array(this.#hot.size)
     for (const [address, index] of this.#hot) words[index] = this.#initial.get(address) ?? 0
-    const memory = this.#shared(words)
-    const roots = actors.map((_, actor) => this.#replay(actor, []))
-    const seen = [new Set<string>()]
-    const first: State = { memory, nodes: roots, dead: 0, parent: undefined, actor: 0, operation: undefined, result: 0 }
-    const stack = [first]
-    seen[0].add(keyOf(first))
-    while (stack.length > 0) {
-      const state = stack.pop()!
-      this.states++
+    const row = this.#row
+    row[0] = this.#numberOf(words)
+    for (const actor of actors.keys()) row[1 + actor] = (this.#roots[actor] ??= this.#replay(actor, [])).id
+    row[1 + actors.length] = -1
+    this.#states.add(row)
+    const stack = [0]
+    for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
+      const memory = this.#states.get(state, 0)
+      const done = this.#doneIn(state)
       let isStuck = true
-      let isUnfinished = false
       for (let actor = 0; actor < actors.length; actor++) {
-        if ((state.dead & (1 << actor)) !== 0) continue
-        const { operation } = state.nodes[actor]
-        if (operation === undefined) continue
-        isUnfinished = true
-        const next = this.#turn(state, actor, operation)
-        if (typeof next === 'string')
-          return { message: next, schedule: scheduleOf(actors, state, `${actors[actor].name}: ${nameOf(operation)}`) }
-        if (next !== undefined) {
+        if ((done & (1 << actor)) !== 0) continue
+        const node = this.#nodeOf(state, actor)
+        const turn = this.#turn(memory, node, actor, done)
+        if (typeof turn === 'string') return { message: turn, schedule: this.#scheduleOf(state, actor, false) }
+        if (this.#turns.get(turn, 4) !== WAITS) {
           isStuck = false
-          if (this.#isNew(seen, next)) stack.push(next)
+          this.#push(stack, state, actor, this.#turns.get(turn, 4), this.#turns.get(turn, 5))
         }
-        if (actors[actor].isMortal === true) {
-          const after = this.#afterDeath(state, actor)
-          if (typeof after === 'string')
-            return { message: after, schedule: scheduleOf(actors, state, `${actors[actor].name} dies`) }
-          if (this.#isNew(seen, after)) stack.push(after)
-        }
+        if (actors[actor].isMortal !== true || isLoad(node.operation!.kind)) continue
+        const after = this.#afterDeath(memory, actor)
+        if (typeof after === 'string') return { message: after, schedule: this.#scheduleOf(state, actor, true) }
+        this.#push(stack, state, actor, after, DONE, true)
       }
+      const isUnfinished = done !== (1 << actors.length) - 1
       if (isUnfinished && isStuck)
-        return { message: 'everybody waits for ever', schedule: scheduleOf(actors, state, '') }
+        return { message: 'everybody waits for ever', schedule: this.#scheduleOf(state, -1, false) }
       if (!isUnfinished) {
-        const broken = messageOf(() => this.#scenario.checkEnd?.(this.#model(state.memory.words)))
-        if (broken !== undefined) return { message: broken, schedule: scheduleOf(actors, state, 'end') }
+        const broken = messageOf(() => this.#scenario.checkEnd?.(this.#model(this.#memories[memory])))
+        if (broken !== undefined) return { message: broken, schedule: this.#scheduleOf(state, -1, false) }
       }
     }
     return undefined
   }
 
-  #isNew(seen: Set<string>[], state: State): boolean {
-    this.transitions++
-    const key = keyOf(state)
-    if (seen.some((keys) => keys.has(key))) return false
-    if (seen[0].size === MOST_KEYS) seen.unshift(new Set())
-    seen[0].add(key)
-    return true
+  #nodeOf(state: number, actor: number): Node {
+    return this.#nodes[actor][this.#states.get(state, 1 + actor)]
   }
 
-  /** An actor's operation, and what follows from it quietly. */
-  #turn(state: State, actor: number, operation: Operation): State | string | undefined {
-    let next = this.#performed(state, actor, operation)
-    while (typeof next === 'object') {
-      const then = next.nodes[actor].operation
-      if (then === undefined || (then.kind !== 'get' && then.kind !== 'set')) break
-      if (this.#scenario.isQuiet?.(then.address) !== true) break
-      next = this.#performed(next, actor, then)
+  /** Bit for each actor that is dead, or has nothing left to do. */
+  #doneIn(state: number): number {
+    let done = 0
+    for (let actor = 0; actor < this.#scenario.actors.length; actor++) {
+      if (this.#states.get(state, 1 + actor) === DONE) done |= 1 << actor
     }
-    return next
+    return done
   }
 
-  /** The state after an actor's operation; undefined when it has to wait; a message when that broke a promise. */
-  #performed(state: State, actor: number, operation: Operation): State | string | undefined {
+  /** The state after an actor came to `node`, or died, when it is a new one. */
+  #push(stack: number[], from: number, actor: number, memory: number, node: number, isDeath = false): void {
+    const count = this.#scenario.actors.length
+    const row = this.#row
+    row[0] = memory
+    for (let other = 0; other < count; other++) row[1 + other] = this.#states.get(from, 1 + other)
+    row[1 + actor] = node
+    row[1 + count] = from
+    row[2 + count] = isDeath ? actor + count : actor
+    this.transitions++
+    const state = this.#states.add(row)
+    if (state >= 0) stack.push(state)
+  }
+
+  /** An actor's operation, and what follows from it quietly: a row of #turns, or what it breaks. */
+  #turn(memory: number, node: Node, actor: number, done: number): number | string {
+    const row = this.#turnRow
+    row[0] = memory
+    row[1] = node.id
+    row[2] = actor
+    row[3] = done
+    const known = this.#turns.find(row)
+    if (known >= 0) return known
+    let at: Place | string | undefined = this.#performed({ memory, node }, actor)
+    while (typeof at === 'object' && this.#isQuiet(at.node.operation, actor, done)) at = this.#performed(at, actor)
+    if (typeof at === 'string') return at
+    row[4] = at?.memory ?? WAITS
+    row[5] = at?.node.id ?? 0
+    return this.#turns.add(row)
+  }
+
+  /** Whether an operation commutes with all that others may still do, and nobody looks at it. */
+  #isQuiet(operation: Operation | undefined, actor: number, done: number): boolean {
+    if (operation === undefined || operation.kind === 'step') return false
+    const { kind, address } = operation
+    if ((kind === 'get' || kind === 'set') && this.#scenario.isQuiet?.(address) === true) return true
+    const others = done | (1 << actor)
+    if (isLoad(kind)) return this.#footprints.isLeftTo(others, address, false)
+    return !this.#watched.has(address) && this.#footprints.isLeftTo(others, address, true)
+  }
+
+  /** What becomes of a memory and a node by the node's operation; undefined when it has to wait; a message when that broke a promise. */
+  #performed({ memory, node }: Place, actor: number): Place | string | undefined {
+    const operation = node.operation!
     const { kind, address, value } = operation
-    let { memory } = state
+    const before = this.#memories[memory]
+    let after = memory
     let result = 0
-    if (kind === 'load' || kind === 'get') {
-      result = memory.words[this.#hot.get(address)!]
+    if (isLoad(kind)) {
+      this.#footprints.note(address, 1 << actor, false)
+      result = before[this.#hot.get(address)!]
     } else {
-      const words = memory.words.slice()
+      const words = before.slice()
       const model = this.#model(words)
-      if (operation.isEnabled !== undefined && !operation.isEnabled(model)) return undefined
+      if (operation.isEnabled !== undefined && !operation.isEnabled(this.#model(before))) return undefined
       if (kind === 'step') {
         result = operation.step!(model)
       } else {
         const index = this.#hot.get(address)!
-        if (kind !== 'store' && kind !== 'set') result = words[index]
+        this.#footprints.note(address, 1 << actor, true)
+        if (kind === 'swap') result = words[index]
         words[index] = afterOperation(operation, words[index])
       }
       const broken = messageOf(() => {
@@ -261,45 +380,42 @@ class Explorer {
         this.#scenario.check(model)
       })
       if (broken !== undefined) return broken
-      memory = this.#shared(words)
+      after = this.#numberOf(words)
     }
-    const node = state.nodes[actor]
     let child = node.children.get(result)
     if (child === undefined) {
       child = this.#replay(actor, [...node.results, result])
       node.children.set(result, child)
     }
-    const nodes = state.nodes.slice()
-    nodes[actor] = child
-    return { memory, nodes, dead: state.dead, parent: state, actor, operation, result }
+    return { memory: after, node: child }
   }
 
-  #afterDeath(state: State, actor: number): State | string {
-    const words = state.memory.words.slice()
+  #afterDeath(memory: number, actor: number): number | string {
+    const key = memory * this.#scenario.actors.length + actor
+    let after = this.#deaths.get(key)
+    if (after === undefined) this.#deaths.set(key, (after = this.#death(memory, actor)))
+    return after
+  }
+
+  #death(memory: number, actor: number): number | string {
+    const words = this.#memories[memory].slice()
     const model = this.#model(words)
     const broken = messageOf(() => {
       this.#scenario.onDeath?.(model, actor)
       this.#scenario.check(model)
     })
-    if (broken !== undefined) return broken
-    const memory = this.#shared(words)
-    return {
-      memory,
-      nodes: state.nodes,
-      dead: state.dead | (1 << actor),
-      parent: state,
-      actor,
-      operation: undefined,
-      result: 0,
-    }
+    return broken ?? this.#numberOf(words)
   }
 
-  /** One object for each content that memory has had. */
-  #shared(words: Int32Array): Memory {
+  /** One number for each content that memory has had. */
+  #numberOf(words: Int32Array): number {
     const key = Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('latin1')
-    let memory = this.#memories.get(key)
-    if (memory === undefined) this.#memories.set(key, (memory = { words, id: this.#memories.size }))
-    return memory
+    let number = this.#memoryNumbers.get(key)
+    if (number === undefined) {
+      number = this.#memories.push(words) - 1
+      this.#memoryNumbers.set(key, number)
+    }
+    return number
   }
 
   /** Runs an actor over its recorded results to the operation after them. */
@@ -339,7 +455,13 @@ class Explorer {
     } catch (error) {
       if (error !== suspended) throw error
     }
-    return { operation: pending, id: pending === undefined ? 0 : this.#nextNode++, results, children: new Map() }
+    const nodes = this.#nodes[actor]
+    // All ends are one: nothing comes any more.
+    if (nodes.length === DONE) nodes.push({ operation: undefined, id: DONE, results: [], children: new Map() })
+    if (pending === undefined) return nodes[DONE]
+    const node: Node = { operation: pending, id: nodes.length, results, children: new Map() }
+    nodes.push(node)
+    return node
   }
 
   /** A cold word was touched. */
@@ -361,50 +483,63 @@ class Explorer {
       return index
     }
     return {
-      get: (address) => memory[indexOf(address)],
+      get: (address) => {
+        this.#footprints.note(address, MODEL, false)
+        return memory[indexOf(address)]
+      },
       set: (address, value) => {
+        this.#footprints.note(address, MODEL, true)
         memory[indexOf(address)] = value
       },
     }
   }
-}
 
-interface Memory {
-  readonly words: Int32Array
-  readonly id: number
-}
-
-interface State {
-  readonly memory: Memory
-  readonly nodes: readonly Node[]
-  /** Bit for each dead actor. */
-  readonly dead: number
-  /** How it was reached: whose operation with which result; no operation: by a death. */
-  readonly parent: State | undefined
-  readonly actor: number
-  readonly operation: Operation | undefined
-  readonly result: number
-}
-
-function keyOf({ memory, nodes, dead }: State): string {
-  let key = `${memory.id},${dead}`
-  // Where the dead were makes no difference any more.
-  for (let i = 0; i < nodes.length; i++) key += (dead & (1 << i)) === 0 ? `,${nodes[i].id}` : ','
-  return key
-}
-
-function scheduleOf(actors: readonly ActorDefinition[], state: State, last: string): string[] {
-  const schedule = [last]
-  for (let at = state; at.parent !== undefined; at = at.parent) {
-    const { actor, operation, result } = at
-    const what = operation === undefined ? 'dies' : `${nameOf(operation)} = ${result}`
-    schedule.unshift(`${actors[actor].name}: ${what}`)
+  /** How a state was reached, and what an actor did, or that it died, then. */
+  #scheduleOf(state: number, last: number, isDeath: boolean): string[] {
+    const { actors } = this.#scenario
+    const count = actors.length
+    const moves: { state: number; actor: number; isDeath: boolean }[] = []
+    if (last >= 0) moves.push({ state, actor: last, isDeath })
+    for (let at = state, from = this.#states.get(at, 1 + count); from >= 0; from = this.#states.get(at, 1 + count)) {
+      const move = this.#states.get(at, 2 + count)
+      moves.unshift({ state: from, actor: move % count, isDeath: move >= count })
+      at = from
+    }
+    const schedule: string[] = []
+    for (const move of moves) {
+      const { name } = actors[move.actor]
+      if (move.isDeath) {
+        schedule.push(`${name}: dies`)
+        continue
+      }
+      const done = this.#doneIn(move.state)
+      let at: Place | string | undefined = {
+        memory: this.#states.get(move.state, 0),
+        node: this.#nodeOf(move.state, move.actor),
+      }
+      do {
+        const { node }: Place = at
+        at = this.#performed(at, move.actor)
+        const result =
+          typeof at === 'object' ? [...node.children].find(([, child]) => child === (at as Place).node)?.[0] : ''
+        schedule.push(`${name}: ${nameOf(node.operation!)} = ${result}`)
+      } while (typeof at === 'object' && this.#isQuiet(at.node.operation, move.actor, done))
+    }
+    return schedule
   }
-  return schedule
+}
+
+/** The node of who has nothing left to do, or is dead. */
+const DONE = 0
+
+/** Where an actor is, and what the memory is. */
+interface Place {
+  readonly memory: number
+  readonly node: Node
 }
 
 const nameOf = ({ kind, address, value, name }: Operation): string =>
-  kind === 'step' ? name : `${kind} ${address} ${kind === 'load' || kind === 'get' ? '' : value}`
+  kind === 'step' ? name : `${kind} ${address} ${isLoad(kind) ? '' : value}`
 
 /** A broken promise, thrown by the scenario's checks. */
 export class Broken extends Error {}

@@ -10,6 +10,7 @@ import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
 import type { StuckWaits } from '../layout/stuck-waits.ts'
+import { requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { commandLineOf } from './command-lines.ts'
@@ -27,6 +28,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
   try {
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
+    requireOwnVersion(memory, directory.path)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,

@@ -8,7 +8,7 @@
  *
  * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
  */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
 import { checkBytes, codeOf, systemError } from '../errors.ts'
@@ -20,10 +20,11 @@ import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
+import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
-import { processStartTime } from '../platform/process-identity.ts'
+import { ownStartTime } from '../platform/process-identity.ts'
 import { commandLineOf } from './command-lines.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
@@ -57,7 +58,7 @@ const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
- * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms,
+ * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (another format; in use by a Holdfast with another pin table). Price: 5 ms,
  * whatever the pool's size.
  */
 export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
@@ -79,12 +80,13 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
     const isFresh = !isAnybodyAlive(shared)
-    if (isFresh) resetTable(shared)
+    if (isFresh) startAfresh(shared, directory)
+    else requireOwnVersion(shared, path)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
     const surroundings = { memory: shared, liveness: shared.liveness, bells, clock: systemClock }
-    const identity = { pid: process.pid, threadId, startTime: processStartTime(process.pid) ?? 0 }
+    const identity = { pid: process.pid, threadId, startTime: ownStartTime() }
     const table = new PinTable(surroundings, slot, identity)
     ends.defer(() => table.detach())
 
@@ -165,6 +167,16 @@ function requireWritable({ path, metadata, device, pins }: PoolDirectory): void 
       throw systemError(code, what, { syscall: 'open', path: part, cause: error })
     }
   }
+}
+
+/** Nobody has the pool open: what is in the pin table is nobody's. */
+function startAfresh(shared: SharedTable, directory: PoolDirectory): void {
+  if (isOfOtherVersion(shared)) {
+    const slots = slotCountOf(shared)
+    for (let slot = 0; slot < slots; slot++) rmSync(directory.slot(slot), { force: true })
+    forgetOtherVersion(shared)
+  }
+  resetTable(shared)
 }
 
 async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {

@@ -12,13 +12,14 @@
  * do, so no schedule is lost by running them at once. What is cold is found out while exploring: the first time a second
  * actor comes across it, it is hot from then on and the exploration starts again.
  *
- * Hot memory, too, has operations that commute with all that the others may still do; they are done at once, together with
- * what the actor did before:
- *   a load of a word that nobody else writes who is alive and has something left to do;
- *   a store of a word that nobody else touches who is, unless the scenario looks at it.
+ * Hot memory, too, has operations that commute with all that the others may still do, and then they are done at once, and
+ * nothing else from that state on:
+ *   a load of a word that nobody else may still write;
+ *   a store of a word that nobody else may still read or write, unless the scenario looks at it.
  * No state that the checks could tell from the others is lost (a partial order reduction: an ample set of one operation,
- * which is independent of all others and invisible; actors are trees, so none is put off for ever). Who ever reads or writes
- * a word is found out like what is cold: when somebody new does, whose absence was relied upon, the exploration starts again.
+ * which is independent of all others to come and invisible; actors are trees, so nobody is put off for ever). What an actor
+ * may still touch is what it has been seen to touch, in any schedule, after as many changes of memory of its own as it has
+ * made now. That is learnt on the way: when somebody touches a word later than was relied upon, all starts again.
  *
  * Deaths are tried before what changes memory, and not before loads: to die before a load or after it is the same.
  *
@@ -104,6 +105,8 @@ interface Node {
   readonly operation: Operation | undefined
   readonly id: number
   readonly results: readonly number[]
+  /** Changes of memory that the actor has made. */
+  readonly phase: number
   readonly children: Map<number, Node>
 }
 
@@ -167,37 +170,63 @@ function afterSetUp({ actors, initial }: Scenario): Map<number, number> {
   return memory
 }
 
-/** Who reads and writes each hot word, by bit; of changes by the model the bit MODEL. */
+/** How often it may be learnt that an actor touches a word still later, before it is taken to touch it to the end. */
+const MOST_LESSONS = 12
+const TO_THE_END = 0x7fff_fffe
+/** Of who has nothing left to do. */
+const OVER = 0x7fff_ffff
+const NEVER = -1
+
+/**
+ * Until when each actor reads and writes each hot word, counted in changes of memory that the actor has made. The model, whose
+ * steps are everybody's, is one more actor, and touches what it touches to the end.
+ */
 class Footprints {
-  readonly #readers = new Map<number, number>()
-  readonly #writers = new Map<number, number>()
+  readonly #actors: number
+  readonly #lastReads = new Map<number, Int32Array>()
+  readonly #lastWrites = new Map<number, Int32Array>()
+  readonly #lessons = new Map<number, number>()
   /** What was relied upon. */
   readonly #reliedOn = new Set<number>()
+
+  constructor(actors: number) {
+    this.#actors = actors
+  }
 
   /** Nothing is relied upon yet. */
   begin(): void {
     this.#reliedOn.clear()
   }
 
-  note(address: number, bit: number, isWrite: boolean): void {
-    const masks = isWrite ? this.#writers : this.#readers
-    const before = masks.get(address) ?? 0
-    if ((before & bit) !== 0) return
-    masks.set(address, before | bit)
+  note(address: number, actor: number, phase: number, isWrite: boolean): void {
+    const all = isWrite ? this.#lastWrites : this.#lastReads
+    let last = all.get(address)
+    if (last === undefined) all.set(address, (last = new Int32Array(this.#actors + 1).fill(NEVER)))
+    if (last[actor] >= phase) return
+    const lessons = (this.#lessons.get(address) ?? 0) + 1
+    this.#lessons.set(address, lessons)
+    last[actor] = lessons > MOST_LESSONS * this.#actors ? TO_THE_END : phase
     if (this.#reliedOn.has(address)) throw new NewFootprint()
   }
 
-  /** Whether nobody but the actors in `others` writes, or with `alsoReads` touches, the word. */
-  isLeftTo(others: number, address: number, alsoReads: boolean): boolean {
-    const writers = this.#writers.get(address) ?? 0
-    const mask = alsoReads ? writers | (this.#readers.get(address) ?? 0) : writers
-    if ((mask & ~others) !== 0) return false
+  noteModel(address: number, isWrite: boolean): void {
+    this.note(address, this.#actors, TO_THE_END, isWrite)
+  }
+
+  /** Whether nobody but the actor may still write, or with `alsoRead` touch, the word. `phases`: where all are. */
+  isLeftTo(actor: number, phases: Int32Array, address: number, alsoRead: boolean): boolean {
+    const writes = this.#lastWrites.get(address)
+    const reads = alsoRead ? this.#lastReads.get(address) : undefined
+    for (let other = 0; other <= this.#actors; other++) {
+      if (other === actor) continue
+      if (writes !== undefined && writes[other] >= phases[other]) return false
+      if (reads !== undefined && reads[other] >= phases[other]) return false
+    }
     this.#reliedOn.add(address)
     return true
   }
 }
 
-const MODEL = 1 << 30
 const isLoad = (kind: Operation['kind']): boolean => kind === 'load' || kind === 'get'
 
 /** Of a transition that has to wait. */
@@ -209,7 +238,7 @@ class Explorer {
   readonly #initial: ReadonlyMap<number, number>
   readonly #hot: Map<number, number>
   readonly #watched: ReadonlySet<number>
-  readonly #footprints = new Footprints()
+  readonly #footprints: Footprints
   readonly #readers = new Map<number, number>()
   readonly #writers = new Map<number, number>()
   readonly #memories: Int32Array[] = []
@@ -218,12 +247,14 @@ class Explorer {
   readonly #roots: Node[] = []
   /** Memory, a node for each actor | the state before, what was done: an actor, or its death. */
   #states: IntTable
-  /** Memory, node, actor, who is done | memory, node afterwards. */
-  #turns = new IntTable(6, 4)
+  /** Memory, node, actor | memory, node afterwards. */
+  readonly #turns = new IntTable(5, 3)
   /** Memory after an actor's death, or what it breaks. */
   readonly #deaths = new Map<number, number | string>()
   readonly #row: Int32Array
-  readonly #turnRow = new Int32Array(6)
+  readonly #turnRow = new Int32Array(5)
+  /** Of the state at hand: how far each actor is; of the model: the beginning. */
+  readonly #phases: Int32Array
   transitions = 0
 
   constructor(scenario: Scenario, initial: ReadonlyMap<number, number>, hot: readonly number[]) {
@@ -232,6 +263,8 @@ class Explorer {
     this.#watched = new Set(scenario.hot)
     this.#hot = new Map([...new Set(hot)].map((address, index) => [address, index]))
     const count = scenario.actors.length
+    this.#footprints = new Footprints(count)
+    this.#phases = new Int32Array(count + 1)
     this.#states = new IntTable(3 + count, 1 + count)
     this.#row = new Int32Array(3 + count)
     this.#nodes = scenario.actors.map(() => [])
@@ -253,7 +286,6 @@ class Explorer {
         if (!(error instanceof NewFootprint)) throw error
         // What actors do, and what memories there are, stays as it is.
         this.#states = new IntTable(3 + this.#scenario.actors.length, 1 + this.#scenario.actors.length)
-        this.#turns = new IntTable(6, 4)
         this.#footprints.begin()
         this.transitions = 0
       }
@@ -268,32 +300,36 @@ class Explorer {
     row[0] = this.#numberOf(words)
     for (const actor of actors.keys()) row[1 + actor] = (this.#roots[actor] ??= this.#replay(actor, [])).id
     row[1 + actors.length] = -1
+    const broken = this.#settle()
+    if (broken !== undefined) return { message: broken, schedule: [] }
     this.#states.add(row)
     const stack = [0]
     for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
       const memory = this.#states.get(state, 0)
-      const done = this.#doneIn(state)
       let isStuck = true
+      let isUnfinished = false
       for (let actor = 0; actor < actors.length; actor++) {
-        if ((done & (1 << actor)) !== 0) continue
-        const node = this.#nodeOf(state, actor)
-        const turn = this.#turn(memory, node, actor, done)
+        const { operation, id } = this.#nodeOf(state, actor)
+        if (operation === undefined) continue
+        isUnfinished = true
+        const turn = this.#turn(memory, id, actor)
         if (typeof turn === 'string') return { message: turn, schedule: this.#scheduleOf(state, actor, false) }
-        if (this.#turns.get(turn, 4) !== WAITS) {
+        if (turn !== WAITS) {
           isStuck = false
-          this.#push(stack, state, actor, this.#turns.get(turn, 4), this.#turns.get(turn, 5))
+          const broke = this.#push(stack, state, actor, this.#turns.get(turn, 3), this.#turns.get(turn, 4), false)
+          if (broke !== undefined) return { message: broke, schedule: this.#scheduleOf(state, actor, false) }
         }
-        if (actors[actor].isMortal !== true || isLoad(node.operation!.kind)) continue
+        if (actors[actor].isMortal !== true || isLoad(operation.kind)) continue
         const after = this.#afterDeath(memory, actor)
         if (typeof after === 'string') return { message: after, schedule: this.#scheduleOf(state, actor, true) }
-        this.#push(stack, state, actor, after, DONE, true)
+        const broke = this.#push(stack, state, actor, after, DONE, true)
+        if (broke !== undefined) return { message: broke, schedule: this.#scheduleOf(state, actor, true) }
       }
-      const isUnfinished = done !== (1 << actors.length) - 1
       if (isUnfinished && isStuck)
         return { message: 'everybody waits for ever', schedule: this.#scheduleOf(state, -1, false) }
       if (!isUnfinished) {
-        const broken = messageOf(() => this.#scenario.checkEnd?.(this.#model(this.#memories[memory])))
-        if (broken !== undefined) return { message: broken, schedule: this.#scheduleOf(state, -1, false) }
+        const message = messageOf(() => this.#scenario.checkEnd?.(this.#model(this.#memories[memory])))
+        if (message !== undefined) return { message, schedule: this.#scheduleOf(state, -1, false) }
       }
     }
     return undefined
@@ -303,17 +339,15 @@ class Explorer {
     return this.#nodes[actor][this.#states.get(state, 1 + actor)]
   }
 
-  /** Bit for each actor that is dead, or has nothing left to do. */
-  #doneIn(state: number): number {
-    let done = 0
-    for (let actor = 0; actor < this.#scenario.actors.length; actor++) {
-      if (this.#states.get(state, 1 + actor) === DONE) done |= 1 << actor
-    }
-    return done
-  }
-
-  /** The state after an actor came to `node`, or died, when it is a new one. */
-  #push(stack: number[], from: number, actor: number, memory: number, node: number, isDeath = false): void {
+  /** The state after an actor came to `node`, or died, when it is a new one; what is broken on the way there. */
+  #push(
+    stack: number[],
+    from: number,
+    actor: number,
+    memory: number,
+    node: number,
+    isDeath: boolean,
+  ): string | undefined {
     const count = this.#scenario.actors.length
     const row = this.#row
     row[0] = memory
@@ -322,46 +356,72 @@ class Explorer {
     row[1 + count] = from
     row[2 + count] = isDeath ? actor + count : actor
     this.transitions++
+    const broken = this.#settle()
+    if (broken !== undefined) return broken
     const state = this.#states.add(row)
     if (state >= 0) stack.push(state)
+    return undefined
   }
 
-  /** An actor's operation, and what follows from it quietly: a row of #turns, or what it breaks. */
-  #turn(memory: number, node: Node, actor: number, done: number): number | string {
-    const row = this.#turnRow
-    row[0] = memory
-    row[1] = node.id
-    row[2] = actor
-    row[3] = done
-    const known = this.#turns.find(row)
-    if (known >= 0) return known
-    let at: Place | string | undefined = this.#performed({ memory, node }, actor)
-    while (typeof at === 'object' && this.#isQuiet(at.node.operation, actor, done)) at = this.#performed(at, actor)
-    if (typeof at === 'string') return at
-    row[4] = at?.memory ?? WAITS
-    row[5] = at?.node.id ?? 0
-    return this.#turns.add(row)
+  /** Does in #row what commutes with all that may come, until nothing does; tells `told` of each. What is broken by it. */
+  #settle(told?: (actor: number, node: Node, at: number) => void): string | undefined {
+    const count = this.#scenario.actors.length
+    const row = this.#row
+    const phases = this.#phases
+    for (let actor = 0; actor < count; actor++) phases[actor] = this.#nodes[actor][row[1 + actor]].phase
+    for (let isSettled = false; !isSettled;) {
+      isSettled = true
+      for (let actor = 0; actor < count; actor++) {
+        for (let node = this.#nodes[actor][row[1 + actor]]; this.#isQuiet(node.operation, actor);) {
+          const turn = this.#turn(row[0], node.id, actor)
+          if (typeof turn === 'string') return turn
+          row[0] = this.#turns.get(turn, 3)
+          row[1 + actor] = this.#turns.get(turn, 4)
+          const next = this.#nodes[actor][row[1 + actor]]
+          told?.(actor, node, next.id)
+          node = next
+          phases[actor] = node.phase
+          isSettled = false
+        }
+      }
+    }
+    return undefined
   }
 
   /** Whether an operation commutes with all that others may still do, and nobody looks at it. */
-  #isQuiet(operation: Operation | undefined, actor: number, done: number): boolean {
+  #isQuiet(operation: Operation | undefined, actor: number): boolean {
     if (operation === undefined || operation.kind === 'step') return false
     const { kind, address } = operation
     if ((kind === 'get' || kind === 'set') && this.#scenario.isQuiet?.(address) === true) return true
-    const others = done | (1 << actor)
-    if (isLoad(kind)) return this.#footprints.isLeftTo(others, address, false)
-    return !this.#watched.has(address) && this.#footprints.isLeftTo(others, address, true)
+    if (isLoad(kind)) return this.#footprints.isLeftTo(actor, this.#phases, address, false)
+    return !this.#watched.has(address) && this.#footprints.isLeftTo(actor, this.#phases, address, true)
+  }
+
+  /** An actor's operation: a row of #turns, WAITS, or what it breaks. */
+  #turn(memory: number, node: number, actor: number): number | string {
+    const row = this.#turnRow
+    row[0] = memory
+    row[1] = node
+    row[2] = actor
+    const known = this.#turns.find(row)
+    if (known >= 0) return this.#turns.get(known, 3) === WAITS ? WAITS : known
+    const at = this.#performed(memory, this.#nodes[actor][node], actor)
+    if (typeof at === 'string') return at
+    row[3] = at?.memory ?? WAITS
+    row[4] = at?.node.id ?? 0
+    const added = this.#turns.add(row)
+    return at === undefined ? WAITS : added
   }
 
   /** What becomes of a memory and a node by the node's operation; undefined when it has to wait; a message when that broke a promise. */
-  #performed({ memory, node }: Place, actor: number): Place | string | undefined {
+  #performed(memory: number, node: Node, actor: number): Place | string | undefined {
     const operation = node.operation!
     const { kind, address, value } = operation
     const before = this.#memories[memory]
     let after = memory
     let result = 0
     if (isLoad(kind)) {
-      this.#footprints.note(address, 1 << actor, false)
+      this.#footprints.note(address, actor, node.phase, false)
       result = before[this.#hot.get(address)!]
     } else {
       const words = before.slice()
@@ -371,7 +431,7 @@ class Explorer {
         result = operation.step!(model)
       } else {
         const index = this.#hot.get(address)!
-        this.#footprints.note(address, 1 << actor, true)
+        this.#footprints.note(address, actor, node.phase, true)
         if (kind === 'swap') result = words[index]
         words[index] = afterOperation(operation, words[index])
       }
@@ -422,6 +482,7 @@ class Explorer {
   #replay(actor: number, results: readonly number[]): Node {
     let cold = new Map<number, number>()
     let next = 0
+    let phase = 0
     let isSettingUp = true
     let pending: Operation | undefined
     const perform = (operation: Operation): number => {
@@ -430,7 +491,10 @@ class Explorer {
       const { address, kind } = operation
       const isHot = !isSettingUp && (kind === 'step' || this.#hot.has(address))
       if (isHot) {
-        if (next < results.length) return results[next++]
+        if (next < results.length) {
+          if (!isLoad(kind)) phase++
+          return results[next++]
+        }
         pending = operation
         throw suspended
       }
@@ -457,9 +521,10 @@ class Explorer {
     }
     const nodes = this.#nodes[actor]
     // All ends are one: nothing comes any more.
-    if (nodes.length === DONE) nodes.push({ operation: undefined, id: DONE, results: [], children: new Map() })
+    if (nodes.length === DONE)
+      nodes.push({ operation: undefined, id: DONE, results: [], phase: OVER, children: new Map() })
     if (pending === undefined) return nodes[DONE]
-    const node: Node = { operation: pending, id: nodes.length, results, children: new Map() }
+    const node: Node = { operation: pending, id: nodes.length, results, phase, children: new Map() }
     nodes.push(node)
     return node
   }
@@ -484,11 +549,11 @@ class Explorer {
     }
     return {
       get: (address) => {
-        this.#footprints.note(address, MODEL, false)
+        this.#footprints.noteModel(address, false)
         return memory[indexOf(address)]
       },
       set: (address, value) => {
-        this.#footprints.note(address, MODEL, true)
+        this.#footprints.noteModel(address, true)
         memory[indexOf(address)] = value
       },
     }
@@ -506,24 +571,29 @@ class Explorer {
       at = from
     }
     const schedule: string[] = []
+    const tell = (actor: number, node: Node, to: number): void => {
+      const result = [...node.children].find(([, child]) => child.id === to)?.[0]
+      schedule.push(`${actors[actor].name}: ${nameOf(node.operation!)} = ${result}`)
+    }
     for (const move of moves) {
-      const { name } = actors[move.actor]
+      const row = this.#row
+      for (let column = 0; column <= count; column++) row[column] = this.#states.get(move.state, column)
+      const node = this.#nodeOf(move.state, move.actor)
       if (move.isDeath) {
-        schedule.push(`${name}: dies`)
-        continue
+        schedule.push(`${actors[move.actor].name}: dies`)
+        row[0] = this.#afterDeath(row[0], move.actor) as number
+        row[1 + move.actor] = DONE
+      } else {
+        const turn = this.#turn(row[0], node.id, move.actor)
+        if (typeof turn === 'string') {
+          schedule.push(`${actors[move.actor].name}: ${nameOf(node.operation!)}`)
+          break
+        }
+        row[0] = this.#turns.get(turn, 3)
+        row[1 + move.actor] = this.#turns.get(turn, 4)
+        tell(move.actor, node, row[1 + move.actor])
       }
-      const done = this.#doneIn(move.state)
-      let at: Place | string | undefined = {
-        memory: this.#states.get(move.state, 0),
-        node: this.#nodeOf(move.state, move.actor),
-      }
-      do {
-        const { node }: Place = at
-        at = this.#performed(at, move.actor)
-        const result =
-          typeof at === 'object' ? [...node.children].find(([, child]) => child === (at as Place).node)?.[0] : ''
-        schedule.push(`${name}: ${nameOf(node.operation!)} = ${result}`)
-      } while (typeof at === 'object' && this.#isQuiet(at.node.operation, move.actor, done))
+      this.#settle(tell)
     }
     return schedule
   }

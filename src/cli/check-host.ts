@@ -7,6 +7,7 @@ import { isLocked, tryLock } from '../platform/file-lock.ts'
 import { allocateSpace, punchHole } from '../platform/file-space.ts'
 import { fileSystemOf } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
+import { tryLongTermPin } from '../platform/long-term-pin.ts'
 import { mapShared } from '../platform/memory-map.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { temporaryName } from './copying/places.ts'
@@ -67,7 +68,7 @@ export function checkFileSystem(directory: string): Check {
 }
 
 /**
- * Locks, mappings, space and O_DIRECT, each tried on a file made in `directory` and removed. Where there is a pool, who
+ * Locks, mappings, space, O_DIRECT and the kernel's long-term pins, each tried on a file made in `directory` and removed. Where there is a pool, who
  * may only read the directory has tried nothing, but lacks nothing either.
  */
 export function checkAbilities(directory: string, isPool: boolean): Check[] {
@@ -98,6 +99,7 @@ export function checkAbilities(directory: string, isPool: boolean): Check[] {
       attempt('O_DIRECT', 'works for files here', { status: 'warn', remedy: 'only O_DIRECT I/O needs it' }, () => {
         openAgain(constants.O_RDONLY | constants.O_DIRECT)
       }),
+      checkLongTermPins(fd),
     ]
   } catch (error) {
     const remedy = 'make the directory writable for this user, or name another one'
@@ -122,6 +124,26 @@ function tryMapping(fd: number): void {
   } finally {
     one.unmap()
     other.unmap()
+  }
+}
+
+/** What `pin({ longTerm: true })` is for: whether the kernel, too, pins mapped blocks for long. On the first page of a file. */
+function checkLongTermPins(fd: number): Check {
+  const name = 'long-term pins'
+  const mapping = mapShared(fd, 0, BLOCK_SIZE)
+  try {
+    const pin = tryLongTermPin(mapping.address, BLOCK_SIZE)
+    if (pin.outcome === 'taken') return { name, status: 'ok', found: 'the kernel takes them on files here' }
+    if (pin.outcome === 'refused') {
+      const remedy =
+        'only for io_uring registered buffers and RDMA, which refuse mapped files of a disk: put the pool on tmpfs. ' +
+        'Other I/O, and long-term pins of your own code, work here'
+      return { name, status: 'warn', found: `the kernel refuses them on files here (${pin.code})`, remedy }
+    }
+    const remedy = 'only for io_uring registered buffers and RDMA: they take mapped files of tmpfs, and none of a disk'
+    return { name, status: 'warn', found: `unknown: ${pin.reason}`, remedy }
+  } finally {
+    mapping.unmap()
   }
 }
 

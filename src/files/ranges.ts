@@ -13,6 +13,7 @@ import type { FileSystem } from './file-system.ts'
 import { withSpace } from './file-system.ts'
 import { checkSize } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
+import { moved } from './preallocation.ts'
 
 /** How a layout change is to be made. */
 export interface Cutting {
@@ -102,6 +103,8 @@ async function cut(
   const breaking = (): ReturnType<typeof breakLayout> => breakLayout(fs, request)
   const result = await withSpace(fs, how.syscall, how.path, breaking, () => fs.makeSpaceToFree())
   if (result === undefined) await mustRefresh(fs, open, how.syscall, how.path)
+  const { shift = 0, end } = change
+  if (shift !== 0) open.preallocated = moved(open.preallocated, end / BLOCK_SIZE, shift / BLOCK_SIZE)
   fs.freed()
 }
 

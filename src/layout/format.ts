@@ -92,6 +92,8 @@ export const Break = {
   cause: 10,
   /** Bytes of the first block before what is asked of leases | bytes of the last block behind it << 12. */
   edges: 11,
+  /** The bucket's `arrivals` before it: who came first. */
+  arrival: 12,
 } as const
 export const BreakCause = { none: 0, truncate: 1, punch: 2, zero: 3, collapse: 4, insert: 5 } as const
 export const CAUSE_MASK = 0xff

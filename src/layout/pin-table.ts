@@ -69,6 +69,8 @@ export interface BreakView {
   readonly cause: number
   /** Of what is asked of leases. */
   readonly edges: number
+  /** Of two in one bucket the lower one, modulo 2^32, came first. */
+  readonly arrival: number
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
@@ -187,9 +189,9 @@ export class PinTable {
     return this.#table.load(bucket + Bucket.arrivals) >>> 0
   }
 
-  /** For `publishBreak`, after the break is counted in `breaks` and before anything is scanned for it. */
-  countArrival(bucket: number): void {
-    this.#table.add(bucket + Bucket.arrivals, 1)
+  /** For `publishBreak`, after the break is counted in `breaks` and before anything is scanned for it. Returns how many came before. */
+  countArrival(bucket: number): number {
+    return this.#table.add(bucket + Bucket.arrivals, 1)
   }
 
   /** How many stable pins may be published in the bucket; 0: none is. */
@@ -212,6 +214,7 @@ export class PinTable {
         if (from < end && start < to) {
           const cause = words.load(at + Break.cause)
           const edges = words.get(at + Break.edges)
+          const arrival = words.get(at + Break.arrival)
           yield {
             slot,
             index,
@@ -222,6 +225,7 @@ export class PinTable {
             sinceMs: words.getWide(at + Break.since),
             cause,
             edges,
+            arrival,
           }
         }
       }
@@ -248,7 +252,7 @@ export class PinTable {
       words.store(at + Break.state, BreakState.preparing)
       if (index >= words.load(Slot.breakCount)) words.store(Slot.breakCount, index + 1)
       this.#table.add(bucketOf(ino) + Bucket.breaks, 1)
-      this.countArrival(bucketOf(ino))
+      words.set(at + Break.arrival, this.countArrival(bucketOf(ino)))
       words.store(at + Break.state, state)
       return index
     }

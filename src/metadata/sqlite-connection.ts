@@ -29,6 +29,11 @@ export interface SqliteMetadataOptions {
   readonly onTransaction?: ((isActive: boolean) => void) | undefined
   /** Asked when the wait for the lock runs out: who is in a transaction now. */
   readonly whoHoldsTransaction?: (() => Holder[]) | undefined
+  /**
+   * Called when an operation begins to wait for the lock, with what its wait would end with now. What it returns is asked
+   * to look every few milliseconds, and told of the end.
+   */
+  readonly onWait?: ((operation: object, wouldEndWith: () => Error) => { look(): void; end(): void }) | undefined
   /** Told which inodes each transaction changes. */
   readonly marks?: ChangeMarks | undefined
   /** What would write is EROFS. Default false. */
@@ -206,6 +211,8 @@ export class SqliteConnection {
     const timeoutMs = patience?.timeoutMs ?? this.#options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS
     const signal = patience?.signal
     const start = performance.now()
+    const stillLocked = (): Error => this.#timedOut(syscall, Math.round(performance.now() - start))
+    const watch = this.#options.onWait?.(patience?.operation ?? {}, stillLocked)
     // One waiter of a process is enough to try hard; those behind it would only stop the event loop.
     const spins = this.#waiting === 0 ? SPINS_MS.length : 0
     this.#waiting++
@@ -227,8 +234,10 @@ export class SqliteConnection {
           if (isFull(error)) return await this.#afterNoSpace(syscall, attempt, error)
           if (!isBusy(error)) throw this.#translated(error, syscall)
         }
+        watch?.look()
       }
     } finally {
+      watch?.end()
       this.#waiting--
     }
   }

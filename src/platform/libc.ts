@@ -31,6 +31,9 @@ interface Libc {
   open(path: string, flags: number): number
   mkfifo(path: string, mode: number): number
   memfd_create(name: string, flags: number): number
+  /** syscall(2), as io_uring_setup and io_uring_register need it: libc has no functions for them. */
+  syscall2(number: number, first: number, pointer: Uint8Array): number
+  syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -75,6 +78,8 @@ function load(): Loaded {
     open: library.func('int open(const char *path, int flags)'),
     mkfifo: library.func('int mkfifo(const char *path, uint32_t mode)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
+    syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
   }
   return { koffi: module, calls }
 }

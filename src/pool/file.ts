@@ -71,11 +71,11 @@ export class File extends LeasedFile {
   async pin(options: PinOptions): Promise<Pin> {
     this.#checkPin(options)
     const limits = limitsOf(this.fs, options)
-    if (this.#daxMode() === 'never') {
-      return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
-    }
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
-    const pin = this.#newPin(options, await this.#pinned(options, limits))
+    const pin =
+      this.#daxMode() === 'never'
+        ? this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
+        : this.#newPin(options, await this.#pinned(options, limits))
     return lease === undefined ? pin : this.hold(lease, pin)
   }
 

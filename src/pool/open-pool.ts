@@ -8,7 +8,7 @@
  *
  * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
  */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
 import { checkBytes, codeOf, systemError } from '../errors.ts'
@@ -19,10 +19,12 @@ import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { StuckWaits } from '../layout/stuck-waits.ts'
+import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
-import { processStartTime } from '../platform/process-identity.ts'
+import { ownStartTime } from '../platform/process-identity.ts'
 import { commandLineOf } from './command-lines.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
@@ -32,6 +34,7 @@ import { LockByte, poolDirectory } from './pool-directory.ts'
 import { repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
 import { FifoBells, SharedTable } from './shared-table.ts'
+import { warnOfStuckWait } from './stuck-wait.ts'
 import { systemClock } from './system-clock.ts'
 
 export interface OpenPoolOptions {
@@ -43,8 +46,8 @@ export interface OpenPoolOptions {
   /** Remember where pins are taken, for `pool.pins()` and the warning about dropped ones. Costs 5 µs a pin. Default false. */
   debug?: boolean
   /**
-   * An operation of this participant that has waited for pins, leases or layout changes for so many milliseconds is told of,
-   * once, by a process warning with the code HOLDFAST_STUCK, and counted in `pool.stats().stuckWaits`. Default 60,000;
+   * An operation of this participant that has waited for pins, leases, layout changes or the lock of the metadata for so many
+   * milliseconds is told of, once, by a process warning with the code HOLDFAST_STUCK, and counted in `pool.stats().stuckWaits`. Default 60,000;
    * Infinity: never. (What waits no longer than the usual 45 s ends with ETIMEDOUT before.)
    */
   stuckAfterMs?: number
@@ -55,7 +58,7 @@ const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
- * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms,
+ * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (another format; in use by a Holdfast with another pin table). Price: 5 ms,
  * whatever the pool's size.
  */
 export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
@@ -64,7 +67,8 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
   requirePool(directory)
   const { stuckAfterMs = 60_000 } = options
   if (stuckAfterMs !== Infinity) checkBytes('stuckAfterMs', stuckAfterMs)
-  if (options.readOnly === true) return openForReads(directory, stuckAfterMs)
+  const stuckWaits = new StuckWaits(systemClock, { afterMs: stuckAfterMs, tell: warnOfStuckWait })
+  if (options.readOnly === true) return openForReads(directory, stuckWaits)
   requireWritable(directory)
   // What ends this participant, last things first: here when a step fails, later as the last step of `Pool.close`.
   const ends = new DisposableStack()
@@ -76,12 +80,13 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
     const isFresh = !isAnybodyAlive(shared)
-    if (isFresh) resetTable(shared)
+    if (isFresh) startAfresh(shared, directory)
+    else requireOwnVersion(shared, path)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
     const surroundings = { memory: shared, liveness: shared.liveness, bells, clock: systemClock }
-    const identity = { pid: process.pid, threadId, startTime: processStartTime(process.pid) ?? 0 }
+    const identity = { pid: process.pid, threadId, startTime: ownStartTime() }
     const table = new PinTable(surroundings, slot, identity)
     ends.defer(() => table.detach())
 
@@ -97,6 +102,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
         const since = isActive ? systemClock.nowMs() : 0
         table.own.words.setWide(Slot.transactionSince, since)
       },
+      onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       whoHoldsTransaction: () => transactionHolders(table, witness),
       onNoSpace: () => reserve.giveBack(),
     })
@@ -120,7 +126,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
       reserve,
       leave: () => ends.dispose(),
       isDebug: options.debug === true,
-      stuckAfterMs,
+      stuckWaits,
       isReadOnly: false,
     })
     table.reap()
@@ -161,6 +167,16 @@ function requireWritable({ path, metadata, device, pins }: PoolDirectory): void 
       throw systemError(code, what, { syscall: 'open', path: part, cause: error })
     }
   }
+}
+
+/** Nobody has the pool open: what is in the pin table is nobody's. */
+function startAfresh(shared: SharedTable, directory: PoolDirectory): void {
+  if (isOfOtherVersion(shared)) {
+    const slots = slotCountOf(shared)
+    for (let slot = 0; slot < slots; slot++) rmSync(directory.slot(slot), { force: true })
+    forgetOtherVersion(shared)
+  }
+  resetTable(shared)
 }
 
 async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {

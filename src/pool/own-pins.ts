@@ -10,6 +10,7 @@ import { releaseClaim } from '../layout/claims.ts'
 import { endStable } from '../layout/stable.ts'
 import type { InodeNumber } from '../units.ts'
 import type { PinTable } from '../layout/pin-table.ts'
+import { DroppedPins } from './dropped-pins.ts'
 import type { Pin } from './pin.ts'
 
 export class OwnPins {
@@ -25,18 +26,10 @@ export class OwnPins {
   readonly #stable = new Set<number>()
   #held = 0
   #onNoneHeld: (() => void) | undefined
-  readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
-    const place = this.#places.get(record)
-    const where =
-      place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
-    process.emitWarning(
-      `${what} was dropped without release(): its blocks stay pinned until the process ends; ${where}`,
-      {
-        type: 'HoldfastWarning',
-        code: 'HOLDFAST_PIN_DROPPED',
-      },
-    )
-  })
+  readonly #toldOf = new DroppedPins()
+  readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) =>
+    this.#toldOf.add(what, this.#places.get(record)),
+  )
 
   /** `freed`: space may have become free. */
   constructor(table: PinTable, runViews: RunViews, isDebug: boolean, freed: () => void) {
@@ -103,6 +96,7 @@ export class OwnPins {
 
   /** Takes every view away that is still referenced. */
   revokeAll(): void {
+    this.#toldOf.end()
     for (const pin of [...this.#young, ...[...this.#old.values()].map((ref) => ref.deref())]) pin?.revoke()
   }
 

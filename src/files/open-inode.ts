@@ -39,6 +39,8 @@ export class OpenInode implements Basis {
   handles = 0
   /** Record of kind "open" in the own slot. */
   openRecord = -1
+  /** It was seen with a name after that was published, or made by us: its content stays until the last close. */
+  isHeld = false
   /** As last read; not before `isCached`. */
   inode!: Inode
   /** Bytes. */

@@ -34,6 +34,12 @@ interface Libc {
   /** syscall(2), as io_uring_setup and io_uring_register need it: libc has no functions for them. */
   syscall2(number: number, first: number, pointer: Uint8Array): number
   syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
+  poll(descriptors: Uint8Array, count: number, timeoutMs: number): number
+  mount(source: string, target: string, type: string, flags: number, data: string): number
+  /** `async` calls it on a thread of libuv's pool; `lastErrno()` in the callback is that of this call. */
+  umount2: { async(target: string, flags: number, callback: (error: unknown, result: number) => void): void }
+  socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number
+  recvmsg(fd: number, message: Uint8Array, flags: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -80,6 +86,13 @@ function load(): Loaded {
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
     syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
     syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
+    poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
+    mount: library.func(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+    ),
+    umount2: library.func('int umount2(const char *target, int flags)'),
+    socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
+    recvmsg: library.func('int64_t recvmsg(int fd, void *message, int flags)'),
   }
   return { koffi: module, calls }
 }
@@ -100,6 +113,11 @@ export function libc(): Libc {
 /** An ArrayBuffer over memory that is not V8's: `length` bytes at `address`. It keeps nothing alive. 2 µs. */
 export function viewMemory(address: bigint, length: number): ArrayBuffer {
   return (loaded ??= load()).koffi.view(address, length)
+}
+
+/** Where the bytes of a Buffer are, for structs that point to them; they stay there while the Buffer is reachable. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return (loaded ??= load()).koffi.address(bytes)
 }
 
 /** errno of the last call from this thread. */

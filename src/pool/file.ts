@@ -8,11 +8,11 @@ import { copyRange } from '../files/copies.ts'
 import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
 import type { BusyOptions, WaitOptions } from '../files/file-system.ts'
 import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
-import { allocateRange, checkSize, growTo } from '../files/growth.ts'
+import { allocateRange, checkSize } from '../files/growth.ts'
 import type { Pinned, PinRange } from '../files/pinning.ts'
 import { pinRange, pinRangeNow, pinStable } from '../files/pinning.ts'
 import type { Cutting } from '../files/ranges.ts'
-import { collapse, insert, punch, seek, truncateTo, zero } from '../files/ranges.ts'
+import { collapse, cuttingOf, insert, punch, resize, seek, zero } from '../files/ranges.ts'
 import { flushDma } from '../layout/flush-dma.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy, DaxMode } from '../metadata/metadata.ts'
@@ -186,17 +186,13 @@ export class File extends LeasedFile {
    */
   async truncate(length = 0, options: BusyOptions = {}): Promise<void> {
     checkBytes('length', length)
-    const how = await this.#cutting('ftruncate', options)
-    if (length < this.opened.size) await truncateTo(this.fs, this.opened, length, how)
-    else await growTo(this.fs, this.opened, length, how.limits, this.path)
+    await resize(this.fs, this.opened, length, await this.#cutting('ftruncate', options))
   }
 
   /** Takes the blocks of [offset, offset + length) out; the range reads as zeros, the size stays. A layout change, as `truncate`. */
   async punchHole(offset: number, length: number, options: BusyOptions = {}): Promise<void> {
     const end = checkRange(offset, length)
-    const how = await this.#cutting('fallocate', options)
-    const last = Math.min(end, this.opened.size)
-    if (offset < last) await punch(this.fs, this.opened, offset, last, how)
+    await punch(this.fs, this.opened, offset, end, await this.#cutting('fallocate', options))
   }
 
   /**
@@ -303,10 +299,9 @@ export class File extends LeasedFile {
   /** For a layout change: the file as it is now, and the policy that follows from it. */
   async #cutting(syscall: string, options: BusyOptions): Promise<Cutting> {
     this.mayWrite(syscall)
-    const limits = limitsOf(this.fs, options)
-    await mustRefresh(this.fs, this.opened, syscall, this.path)
-    const busy = busyPolicyOf(this.fs, this.opened.inode, options)
-    return { busy, limits, ownLeases: this.leaseRecords, syscall, path: this.path }
+    const { busy } = options
+    const call = { busy, limits: limitsOf(this.fs, options), syscall, path: this.path }
+    return cuttingOf(this.fs, this.opened, call, this.leaseRecords)
   }
 
   #endToFill(offset: number, length: number): number {

@@ -22,9 +22,9 @@ import {
   openKnown,
   openUnnamed,
   portionsOf,
-  removeDirectory,
-  removeName,
-  renameName,
+  removeDirectoryPath,
+  renamePath,
+  unlinkPath,
 } from '../files/names.ts'
 import { OpenInode } from '../files/open-inode.ts'
 import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
@@ -340,13 +340,13 @@ export abstract class PoolTree {
    */
   async unlink(path: string, options: BusyOptions = {}): Promise<void> {
     this.mustBeOpen('unlink')
-    await removeName(this.fileSystem, path, options)
+    await unlinkPath(this.fileSystem, path, options)
   }
 
   /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, /lost+found). */
   async rmdir(path: string): Promise<void> {
     this.mustBeOpen('rmdir')
-    await removeDirectory(this.fileSystem, path)
+    await removeDirectoryPath(this.fileSystem, path)
   }
 
   /**
@@ -363,7 +363,7 @@ export abstract class PoolTree {
         dest: to,
       })
     const mode: RenameMode = exchange ? 'exchange' : noReplace ? 'noReplace' : 'replace'
-    await renameName(this.fileSystem, from, to, { ...options, mode })
+    await renamePath(this.fileSystem, from, to, { ...options, mode })
   }
 
   /** The value of an extended attribute, such as 'user.mime_type'. ENODATA when there is none. */

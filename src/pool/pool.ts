@@ -6,9 +6,10 @@ import type { Device } from '../device/device.ts'
 import type { Holder } from '../errors.ts'
 import { checkBytes, outOfRange, systemError } from '../errors.ts'
 import type { CopyMemory } from '../files/copy-windows.ts'
+import { syncAll } from '../files/durability.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { mustBeWritable } from '../files/file-system.ts'
-import { storeTimes, trimAllPreallocations } from '../files/growth.ts'
+import { trimAllPreallocations } from '../files/growth.ts'
 import { Known } from '../files/known.ts'
 import { KnownPaths } from '../files/known-paths.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
@@ -196,10 +197,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
   /** Makes everything written and changed so far durable: blocks first, then metadata. */
   async sync(): Promise<void> {
     this.mustBeOpen('sync')
-    const { device, metadata, openInodes } = this.fileSystem
-    for (const open of [...openInodes.changed]) await storeTimes(this.fileSystem, open)
-    await device.flush()
-    await metadata.sync()
+    await syncAll(this.fileSystem)
   }
 
   #keepHouse(): void {

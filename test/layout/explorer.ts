@@ -170,8 +170,8 @@ function afterSetUp({ actors, initial }: Scenario): Map<number, number> {
   return memory
 }
 
-/** How often it may be learnt that an actor touches a word still later, before it is taken to touch it to the end. */
-const MOST_LESSONS = 12
+/** What is learnt after so many states is learnt generously: all of them are gone through again. */
+const LATE_STATES = 30_000
 const TO_THE_END = 0x7fff_fffe
 /** Of who has nothing left to do. */
 const OVER = 0x7fff_ffff
@@ -185,9 +185,10 @@ class Footprints {
   readonly #actors: number
   readonly #lastReads = new Map<number, Int32Array>()
   readonly #lastWrites = new Map<number, Int32Array>()
-  readonly #lessons = new Map<number, number>()
   /** What was relied upon. */
   readonly #reliedOn = new Set<number>()
+  /** An actor that touches a word later than was known is taken to touch it to the end. */
+  isLate = false
 
   constructor(actors: number) {
     this.#actors = actors
@@ -196,6 +197,7 @@ class Footprints {
   /** Nothing is relied upon yet. */
   begin(): void {
     this.#reliedOn.clear()
+    this.isLate = false
   }
 
   note(address: number, actor: number, phase: number, isWrite: boolean): void {
@@ -203,9 +205,7 @@ class Footprints {
     let last = all.get(address)
     if (last === undefined) all.set(address, (last = new Int32Array(this.#actors + 1).fill(NEVER)))
     if (last[actor] >= phase) return
-    const lessons = (this.#lessons.get(address) ?? 0) + 1
-    this.#lessons.set(address, lessons)
-    last[actor] = lessons > MOST_LESSONS * this.#actors ? TO_THE_END : phase
+    last[actor] = this.isLate ? TO_THE_END : phase
     if (this.#reliedOn.has(address)) throw new NewFootprint()
   }
 
@@ -305,6 +305,7 @@ class Explorer {
     this.#states.add(row)
     const stack = [0]
     for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
+      this.#footprints.isLate = this.#states.rows > LATE_STATES
       const memory = this.#states.get(state, 0)
       let isStuck = true
       let isUnfinished = false

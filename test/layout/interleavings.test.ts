@@ -36,6 +36,11 @@ const CASTS: Record<string, Casts> = {
     change: { role: breaker(0, { reclaims: false }), isMortal: true },
     reaper: { role: reaper },
   },
+  'a pinner that dies, a change and a reaper': {
+    pinner: { role: pinner([0], { tries: 1 }), isMortal: true },
+    change: { role: breaker(0, { reclaims: false }) },
+    reaper: { role: reaper },
+  },
   'a pinner of two runs and a change of the second, both mortal': {
     pinner: { role: pinner([0, 1]), isMortal: true },
     change: { role: breaker(1), isMortal: true },
@@ -62,7 +67,7 @@ const LARGE_CASTS: Record<string, Casts> = {
     change: { role: breaker(0), isMortal: true },
   },
   'a mortal pinner, two mortal changes': {
-    pinner: { role: pinner([0]), isMortal: true },
+    pinner: { role: pinner([0], { tries: 1 }), isMortal: true },
     'first change': { role: breaker(0), isMortal: true },
     'second change': { role: breaker(0), isMortal: true },
   },
@@ -70,7 +75,7 @@ const LARGE_CASTS: Record<string, Casts> = {
 
 const isLarge = process.env['HOLDFAST_EXPLORE'] === 'large'
 
-describe('promises 1, 2 and 9 hold in every schedule of', () => {
+describe('promises 1, 2, 5 and 9 hold in every schedule of', () => {
   for (const [name, casts] of Object.entries({ ...CASTS, ...(isLarge ? LARGE_CASTS : {}) })) {
     test(name, (t) => {
       const { states, transitions, hotWords, violation } = exploreCast(casts)
@@ -191,6 +196,14 @@ const FAULTS: Record<string, { casts: Casts; promise: RegExp }> = {
       counted: (claims, offset) => claims.filter((claim) => claim.offset === offset * 4096).length,
     }),
     promise: /promise [12]/,
+  },
+  'a change frees its blocks before it commits': {
+    casts: with_(REAPED, { changeOrder: ['publish', 'scan', 'free', 'commit', 'advance', 'take back'] }),
+    promise: /promise [125]/,
+  },
+  'blocks are reused before what freed them is durable': {
+    casts: with_(PAIR, { syncsBeforeReuse: false }),
+    promise: /promise 5/,
   },
   'blocks are reused without a scan': { casts: with_(PAIR, { scansBeforeReuse: false }), promise: /promise 1/ },
   'a count goes from 0 to 1': { casts: with_(PAIR, { resurrects: true }), promise: /promise [12]/ },

@@ -2,7 +2,8 @@
  * The pin protocol as actors for the explorer: the real code of claims, breaks, scans and reaping over a model of a file
  * system that is a few words. A transaction is: begin (one at a time, lost at death), look, scan, commit in one step.
  *
- * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's.
+ * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's. What of F's
+ * layout is durable is known as well: what a power failure would leave.
  */
 import { NEVER, refusalOf, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
 import type { Basis } from '../../src/layout/claims.ts'
@@ -46,6 +47,8 @@ export const lockOf = (slot: number): number => MODEL + 10 + slot
 export const blockState = (block: number): number => MODEL + 20 + block
 /** Block at an offset of F, 0: a hole. */
 export const mappedAt = (offset: number): number => MODEL + 30 + offset
+/** The same as it is durable. */
+const durableAt = (offset: number): number => MODEL + 72 + offset
 /** Masks of blocks, by actor: mapped where it wants them at an instant since its call; wanted; held by a granted pin. */
 const seenBy = (actor: number): number => MODEL + 40 + actor
 const wantedBy = (actor: number): number => MODEL + 50 + actor
@@ -70,9 +73,11 @@ export interface Protocol {
   /** Which claims a change counts. */
   counted: (claims: readonly ClaimView[], offset: number) => number
   /** What a change does, in order. */
-  changeOrder: readonly ('publish' | 'scan' | 'commit' | 'advance' | 'take back')[]
+  changeOrder: readonly ('publish' | 'scan' | 'free' | 'commit' | 'advance' | 'take back')[]
   /** Whether a reclaim scans for claims. */
   scansBeforeReuse: boolean
+  /** Whether a reclaim makes durable first what freed the blocks. */
+  syncsBeforeReuse: boolean
   /** After its release a pin is used again. */
   resurrects: boolean
   /** How who only reads looks again after its copy. */
@@ -86,6 +91,7 @@ export const REAL: Protocol = {
   counted: (claims) => claims.length,
   changeOrder: ['publish', 'scan', 'commit', 'advance', 'take back'],
   scansBeforeReuse: true,
+  syncsBeforeReuse: true,
   resurrects: false,
   refusalOf,
   resetTable,
@@ -240,6 +246,12 @@ function cut(
       )
       block = actor.step('look', (memory) => memory.get(mappedAt(offset)))
       isHeld = block !== 0 && protocol.counted(overlappingClaims(table, bytesOfBlock(block)), offset) > 0
+    } else if (step === 'free') {
+      // Only with a fault: it is part of the commit.
+      actor.step('free', (memory) => {
+        if (block !== 0) memory.set(blockState(block), isHeld ? State.lost : State.busy)
+        return 0
+      })
     } else if (step === 'commit') {
       actor.step('commit', (memory) => {
         if (block !== 0) memory.set(blockState(block), isHeld ? State.lost : State.busy)
@@ -269,6 +281,7 @@ function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void
     const mask = actor.step('look for blocks', (memory) =>
       maskOf(BLOCKS.filter((block) => memory.get(blockState(block)) === state)),
     )
+    if (mask !== 0 && protocol.syncsBeforeReuse) actor.step('make durable', makeDurable)
     for (const block of inMask(mask)) {
       if (protocol.scansBeforeReuse && overlappingClaims(table, bytesOfBlock(block)).length > 0) continue
       actor.step('reuse', (memory) => {
@@ -277,6 +290,11 @@ function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void
       })
     }
   }
+}
+
+function makeDurable(memory: ModelMemory): number {
+  for (const offset of OFFSETS) memory.set(durableAt(offset), memory.get(mappedAt(offset)))
+  return 0
 }
 
 /** Reaps the dead, then reclaims. */
@@ -330,6 +348,7 @@ export const opener =
     )
     if (alive > 0) return
     protocol.resetTable(memory)
+    actor.step('make durable', makeDurable)
     for (const block of BLOCKS) {
       actor.step('reuse', (model) => {
         if (model.get(blockState(block)) === State.busy) model.set(blockState(block), State.other)
@@ -355,7 +374,7 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
   })
   const hot = [TRANSACTION, MISREAD]
   for (const block of BLOCKS) hot.push(blockState(block))
-  for (const offset of OFFSETS) hot.push(mappedAt(offset))
+  for (const offset of OFFSETS) hot.push(mappedAt(offset), durableAt(offset))
   const stateWords = new Map<number, number>()
   for (const actor of actors.keys()) {
     hot.push(lockOf(actor), seenBy(actor), wantedBy(actor), heldBy(actor))
@@ -396,6 +415,11 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
     check: (memory) => {
       const misread = memory.get(MISREAD)
       if (misread !== 0) throw new Broken(`promise 6: a copy of block ${misread} is another file's content`)
+      for (const offset of OFFSETS) {
+        const block = memory.get(durableAt(offset))
+        if (block !== 0 && memory.get(blockState(block)) === State.other)
+          throw new Broken(`promise 5: after a power failure two files have block ${block}`)
+      }
       for (const actor of actors.keys()) {
         for (const block of inMask(memory.get(heldBy(actor)))) {
           const state = memory.get(blockState(block))
@@ -429,6 +453,7 @@ export function initialWords(): Map<number, number> {
   })
   for (const [offset, block] of BLOCKS.entries()) {
     words.set(mappedAt(offset), block)
+    words.set(durableAt(offset), block)
     words.set(blockState(block), State.mapped)
   }
   return words

@@ -27,7 +27,7 @@ const treeOf = ({ recursive, persistent }: WatchOptions): { recursive: boolean; 
 })
 
 /** Events 'change' (eventType, filename), 'error' and 'close'. What cannot be watched is an 'error', since looking may wait. */
-export class PoolWatcher extends EventEmitter implements FSWatcher {
+class PoolWatcher extends EventEmitter implements FSWatcher {
   readonly #watch: ChangeWatch
   #isClosed = false
 

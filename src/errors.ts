@@ -140,13 +140,26 @@ export async function named<T>(syscall: string, path: string, operation: () => P
   try {
     return await operation()
   } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error)) throw error
+    if (!isSystemError(error)) throw error
     // The store knows names at most; an error with a path of its own is about something else, such as its own file.
     if ('path' in error && String(error.path).includes('/')) throw error
-    const end = error.message.lastIndexOf(`, ${String(error.syscall)}`)
-    const what = end < 0 ? error.message : error.message.slice(0, end)
-    Object.assign(error, { syscall, path, ...(dest === undefined ? {} : { dest }) })
-    error.message = `${what}, ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`
-    throw error
+    throw retold(error, { syscall, path, dest })
   }
+}
+
+export const isSystemError = (error: unknown): error is HoldfastError => error instanceof Error && 'syscall' in error
+
+/** The same error, said to be of another call: `path` and `dest` are what the new words have, or none. */
+export function retold(error: HoldfastError, { syscall, path, dest }: SystemErrorDetail): HoldfastError {
+  const end = error.message.lastIndexOf(`, ${error.syscall}`)
+  const what = end < 0 ? error.message : error.message.slice(0, end)
+  const subject = path === undefined ? '' : ` '${path}'`
+  const target = dest === undefined ? '' : ` -> '${dest}'`
+  error.message = `${what}, ${syscall}${subject}${target}`
+  error.syscall = syscall
+  if (path === undefined) delete error.path
+  else error.path = path
+  if (dest === undefined) delete error.dest
+  else error.dest = dest
+  return error
 }

@@ -177,6 +177,7 @@ export class File extends LeasedFile {
     const where = this.mode.appends ? 'end' : at
     const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
     if (options.position === undefined || options.position === null) this.#position = offset + bytesWritten
+    if (this.mode.syncs) await this.sync()
     return { bytesWritten, buffer: data }
   }
 

@@ -65,7 +65,7 @@ export abstract class PoolTree {
   #owner: FileOwner | undefined
   #bounceKey = 0
 
-  protected abstract get isOpen(): boolean
+  abstract get isOpen(): boolean
   protected abstract mustBeOpen(syscall: string): void
 
   /**

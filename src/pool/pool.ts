@@ -109,7 +109,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS).unref()
   }
 
-  protected get isOpen(): boolean {
+  /** False from the moment `close()` leaves. */
+  get isOpen(): boolean {
     return this.#isOpen
   }
 

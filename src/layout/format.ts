@@ -27,6 +27,16 @@ export const Table = {
 export const TABLE_HEADER_WORDS = 1024
 
 /**
+ * In the header, a word for each class of regions of 2 MiB, the largest folio of the page cache: punches under way in the
+ * low 8 bits, how many there have been above (punch-marks.ts).
+ */
+export const PUNCHES_START = 512
+export const PUNCHES = 512
+export const PUNCHES_UNDER_WAY = 0xff
+/** Blocks of such a region. */
+export const FOLIO_SHIFT = 9
+
+/**
  * One bucket for each hash of an inode number, a cache line each.
  * generation: goes up after every committed layout change of an inode in the bucket, before its break is taken back.
  * breaks: how many break records are published for inodes of the bucket; never too low (a death may leave it too high).

@@ -28,6 +28,9 @@ const {
   FILTER_WORDS,
   FORMAT_VERSION,
   KIND_MASK,
+  PUNCHES,
+  PUNCHES_START,
+  PUNCHES_UNDER_WAY,
   RECALL_SHIFT,
   Record,
   RecordFlag,
@@ -86,6 +89,8 @@ export function resetTable(memory: TableMemory): void {
   }
   // Generations and arrivals go on from where they were: going on can't repeat one.
   for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isCount(i)) table.set(i, 0)
+  // Of who died while it punched. The count goes on, for a reader that nobody counts as alive.
+  for (let i = PUNCHES_START; i < PUNCHES_START + PUNCHES; i++) table.set(i, (table.get(i) | PUNCHES_UNDER_WAY) + 1)
   table.store(Table.version, FORMAT_VERSION)
   table.store(Table.magic, TABLE_MAGIC)
 }

@@ -26,6 +26,7 @@ interface Libc {
   fallocate(fd: number, mode: number, offset: number, length: number): number
   /** Returns the error number, 0 for none. */
   posix_fadvise(fd: number, offset: number, length: number, advice: number): number
+  lseek(fd: number, offset: number, whence: number): number
   fcntl(fd: number, command: number, argument: Uint8Array | null): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
@@ -78,6 +79,7 @@ function load(): Loaded {
     madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
     fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     posix_fadvise: library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
+    lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
     fcntl: library.func('int fcntl(int fd, int command, void *argument)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),

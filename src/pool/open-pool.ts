@@ -2,9 +2,8 @@
  * openPool: becoming a participant.
  *
  * Under the opening lock, one at a time: 1 look for living participants; none: this is a fresh open, the pin table is
- * reset; 2 open metadata and device; 3 take a slot; 4 a fresh open recovers: after a reboot free space is punched and
- * mapped space allocated again (a power failure may have kept data of transactions it lost, or lost allocations it did
- * not), orphans and lost+found go; 5 otherwise the dead are reaped.
+ * reset; 2 open metadata and device; 3 take a slot; 4 a fresh open recovers: after a reboot, or with a copied device, free space
+ * is punched and mapped space allocated again (recovery.ts), orphans and lost+found go; 5 otherwise the dead are reaped.
  *
  * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
  */
@@ -18,7 +17,9 @@ import { TableMarks } from '../layout/change-marks.ts'
 import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
+import { MarkedDevice } from '../layout/marked-device.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { PunchMarks } from '../layout/punch-marks.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -108,9 +109,10 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     })
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
-    const device = FileDevice.open(directory.device, metadata.properties.blockCount)
+    const file = FileDevice.open(directory.device, metadata.properties.blockCount)
+    const device = new MarkedDevice(file, new PunchMarks(shared))
     ends.defer(() => device.close())
-    if (isFresh) await repairAfterReboot(directory, metadata, device)
+    if (isFresh && (await repairAfterReboot(directory, metadata, device))) file.dropCache()
     reserve.take()
 
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })

@@ -7,6 +7,9 @@
  */
 import type { RunView, RunViews } from '../files/run-views.ts'
 import { releaseClaim } from '../layout/claims.ts'
+import { bytesOfRecord } from '../layout/overlaps.ts'
+import type { PunchWatch } from '../layout/punch-marks.ts'
+import { PunchMarks } from '../layout/punch-marks.ts'
 import { endStable } from '../layout/stable.ts'
 import type { InodeNumber } from '../units.ts'
 import type { PinTable } from '../layout/pin-table.ts'
@@ -15,6 +18,7 @@ import type { Pin } from './pin.ts'
 
 export class OwnPins {
   readonly #table: PinTable
+  readonly #punches: PunchMarks
   readonly #runViews: RunViews
   readonly #isDebug: boolean
   readonly #freed: () => void
@@ -35,6 +39,7 @@ export class OwnPins {
   constructor(table: PinTable, runViews: RunViews, isDebug: boolean, freed: () => void) {
     this.#freed = freed
     this.#table = table
+    this.#punches = new PunchMarks(table.memory)
     this.#runViews = runViews
     this.#isDebug = isDebug
   }
@@ -77,6 +82,11 @@ export class OwnPins {
   /** Has the blocks of a view read ahead. */
   prefetch(view: RunView): void {
     this.#runViews.prefetch(view)
+  }
+
+  /** Tells of punches near the blocks of a pin; undefined for a bounce pin, which has none. */
+  watch(record: number): PunchWatch | undefined {
+    return record < 0 ? undefined : this.#punches.watch(bytesOfRecord(this.#table, record))
   }
 
   takenAt(record: number): string | undefined {

@@ -10,7 +10,6 @@
  */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
-import { FileDevice } from '../device/file-device.ts'
 import { checkBytes, codeOf, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
@@ -20,10 +19,11 @@ import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { processStartTime } from '../platform/process-identity.ts'
 import { commandLineOf } from './command-lines.ts'
+import type { Foundations } from './foundations.ts'
+import { FILES } from './foundations.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
 import { Pool } from './pool.ts'
@@ -58,7 +58,12 @@ const OPENING_PAUSE_MS = 5
  * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms,
  * whatever the pool's size.
  */
-export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
+export function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
+  return openPoolOn(FILES, path, options)
+}
+
+/** The same on foundations of the caller's; with `readOnly` they are not asked. */
+export async function openPoolOn(foundations: Foundations, path: string, options: OpenPoolOptions = {}): Promise<Pool> {
   assertSupportedPlatform()
   const directory = poolDirectory(path)
   requirePool(directory)
@@ -91,7 +96,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     }
     const reserve = new HostReserve(directory.reserve)
     const marks = new TableMarks(shared)
-    metadata = await openSqliteMetadata(directory.metadata, {
+    metadata = await foundations.openMetadata(directory.metadata, {
       marks,
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
@@ -102,7 +107,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     })
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
-    const device = FileDevice.open(directory.device, metadata.properties.blockCount)
+    const device = foundations.openDevice(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
     if (isFresh) await repairAfterReboot(directory, metadata, device)
     reserve.take()

@@ -10,7 +10,8 @@
  */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
-import { checkBytes, codeOf, systemError } from '../errors.ts'
+import { GuardedDevice } from '../device/guarded-device.ts'
+import { checkBytes, codeOf, syncHasFailed, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
@@ -29,7 +30,7 @@ import { openForReads } from './open-for-reads.ts'
 import { Pool } from './pool.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
-import { repairAfterReboot } from './recovery.ts'
+import { demandRepair, repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
 import { FifoBells, SharedTable } from './shared-table.ts'
 import { systemClock } from './system-clock.ts'
@@ -55,7 +56,8 @@ const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
- * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format). Price: 5 ms,
+ * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (a newer format), EIO (a sync
+ * failed, and somebody has the pool open since before that). Price: 5 ms,
  * whatever the pool's size.
  */
 export function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
@@ -81,6 +83,12 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
     const isFresh = !isAnybodyAlive(shared)
+    if (shared.table.load(Table.syncFailed) !== 0) {
+      if (!isFresh) throw syncHasFailed('open', path)
+      // First: dying between the two is then no harm.
+      demandRepair(directory)
+      shared.table.store(Table.syncFailed, 0)
+    }
     if (isFresh) resetTable(shared)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
@@ -96,8 +104,13 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     }
     const reserve = new HostReserve(directory.reserve)
     const marks = new TableMarks(shared)
+    const syncGuard = {
+      hasSyncFailed: () => shared.table.load(Table.syncFailed) !== 0,
+      onSyncFailed: () => shared.table.store(Table.syncFailed, 1),
+    }
     metadata = await foundations.openMetadata(directory.metadata, {
       marks,
+      syncGuard,
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
         table.own.words.setWide(Slot.transactionSince, since)
@@ -107,7 +120,8 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     })
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
-    const device = foundations.openDevice(directory.device, metadata.properties.blockCount)
+    const opened = foundations.openDevice(directory.device, metadata.properties.blockCount)
+    const device = new GuardedDevice(opened, directory.device, syncGuard)
     ends.defer(() => device.close())
     if (isFresh) await repairAfterReboot(directory, metadata, device)
     reserve.take()

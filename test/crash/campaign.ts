@@ -18,8 +18,8 @@ export interface CampaignOptions {
   /** Images of each step, at most. */
   readonly most: number
   readonly faults?: SceneFaults
-  /** What the image says of the boot it was made on; default: another one after a power cut, else this one. */
-  readonly boot?: string
+  /** A power failure is taken for the death of a process: nothing is repaired. */
+  readonly hidesPowerCuts?: boolean
   /** Every so many images the recovery is recorded, and the images of its steps examined. Default: never. */
   readonly recoveriesEvery?: number
 }
@@ -49,7 +49,7 @@ export async function campaign(workload: Workload, options: CampaignOptions): Pr
     for (const image of imagesOf(step, { most, random, known })) {
       images++
       const expected = { image, portrait: portraits[image.commit] }
-      writeImage(path, image, options.boot)
+      writeImage(path, image, options.hidesPowerCuts)
       const isRecorded =
         !image.isTorn && options.recoveriesEvery !== undefined && images % options.recoveriesEvery === 0
       const recorder = isRecorded ? new Recorder(path) : undefined
@@ -64,7 +64,7 @@ export async function campaign(workload: Workload, options: CampaignOptions): Pr
         return { steps: steps.length, images, recoveries, findings: [image.description, ...findings] }
       for (const again of imagesOfAll(recorder?.steps.slice(0, opened) ?? [], { most, random, known: new Set() })) {
         recoveries++
-        writeImage(path, again, options.boot)
+        writeImage(path, again, options.hidesPowerCuts)
         const more = await examine(path, { image: again, portrait: expected.portrait })
         if (more.length > 0) {
           const what = `recovery of: ${image.description}`

@@ -78,6 +78,15 @@ export function* imagesOf(step: Step, { most, random, known }: Choice): Generato
   }
 }
 
+/** The pool that is there at the step, as somebody would find it now. */
+export const wholeImageOf = (step: Step): Image =>
+  imageOf(
+    step,
+    'kill',
+    step.pages.map((list) => list[list.length - 1]),
+    { at: step.log.now.length, how: 'nothing' },
+  )
+
 /** The n-th combination of versions, all of them being counted through. */
 function nth(step: Step, newest: readonly Buffer[], unflushed: readonly number[], n: number): Buffer[] {
   const pages = [...newest]
@@ -203,7 +212,7 @@ const keyOf = ({ cause, pages, commit, step, database, log }: Image): string =>
   `${cause === 'power cut' ? 'cut' : 'kill'} ${commit} ${log.length} ${step.database.length === 1 ? numberOf(database) : step.index} ${pages.map(numberOf).join()}`
 
 /** Makes the pool at `path`, of an image that was there before or of nothing but an empty `pins`. */
-export function writeImage(path: string, image: Image, boot: string | undefined): void {
+export function writeImage(path: string, image: Image, hidesPowerCut = false): void {
   const files = poolDirectory(path)
   const fd = openSync(files.device, 'w+')
   try {
@@ -220,5 +229,5 @@ export function writeImage(path: string, image: Image, boot: string | undefined)
   rmSync(`${files.metadata}-shm`, { force: true })
   if (image.log.length === 0) rmSync(`${files.metadata}-wal`, { force: true })
   else writeFileSync(`${files.metadata}-wal`, image.log)
-  writeFileSync(`${files.pins}/boot`, boot ?? (image.cause === 'power cut' ? 'another boot' : image.step.boot))
+  writeFileSync(`${files.pins}/boot`, image.cause === 'power cut' && !hidesPowerCut ? 'another boot' : image.step.boot)
 }

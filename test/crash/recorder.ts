@@ -53,6 +53,8 @@ export interface Step {
 export interface Faults {
   readonly device?: (device: Device) => Device
   readonly metadata?: (metadata: Metadata) => Metadata
+  /** Throws what a sync of the log fails with. */
+  readonly logSync?: () => void
 }
 
 export class Recorder {
@@ -170,6 +172,7 @@ export class Recorder {
   }
 
   #beginLogSync(): () => void {
+    this.#faults.logSync?.()
     this.#lookForCommit('somebody')
     const begun = { now: this.#log.state.now, commit: this.#log.commit }
     return () => {

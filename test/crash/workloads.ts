@@ -219,6 +219,44 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
   },
 }
 
+/** Something of each kind of change, in few calls: for failures of each of them. */
+export const someOfEverything: Workload = async (scene) => {
+  const { pool } = scene
+  await scene.write('/a', 0, 20 * K)
+  await scene.sync('/a')
+  await pool.mkdir('/d')
+  await scene.append('/d/log', 5000)
+  await scene.sync('/d/log')
+  await scene.append('/d/log', 30 * K)
+  await scene.pin('/a', 5000, 9000, { write: true })
+  await pool.truncate('/a', 9000)
+  await pool.punchHole('/a', 1000, 6000)
+  scene.release()
+  await scene.write('/new', 0, 9 * K)
+  await scene.sync('/new')
+  await pool.rename('/new', '/a')
+  await scene.pin('/a', 0, 5000, { stable: true })
+  await scene.write('/a', 2000, 1000)
+  scene.release()
+  await scene.reclaim()
+  await using file = await pool.open('/d/log', 'r+')
+  await file.zeroRange(3000, 10_000)
+  await file.collapseRange(4096, 4096)
+  await file.insertRange(8192, 4096)
+  await scene.recorder.synced(() => file.sync(), [file.ino])
+  await pool.setXattr('/a', 'user.x', Buffer.alloc(100))
+  await scene.checkpoint()
+  await pool.link('/a', '/b')
+  await pool.unlink('/a')
+  await pool.unlink('/d/log')
+  await file.close()
+  await scene.reclaim()
+  await pool.unlink('/b')
+  await scene.write('/c', 0, 100 * K)
+  await pool.grow((1 << 20) + 64 * K)
+  await scene.syncAll()
+}
+
 /** What a change says that pins or missing space do not allow. */
 function isBusy(error: unknown): void {
   const code = codeOf(error)

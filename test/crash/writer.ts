@@ -48,7 +48,10 @@ async function replace(pool: Pool, round: number): Promise<void> {
 async function log(pool: Pool, round: number): Promise<void> {
   await using file = await pool.open('/log', 'a')
   const { size } = await file.stat()
-  if (size > 200_000) return void (await pool.truncate('/log'))
+  if (size > 200_000) {
+    await pool.truncate('/log')
+    return
+  }
   await file.write(stamp(file.ino, round, 5000))
   if (round % 3 !== 0) return
   await file.sync()

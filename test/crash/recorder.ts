@@ -10,9 +10,7 @@
  * process's locks.
  */
 import assert from 'node:assert/strict'
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Device } from '../../src/device/device.ts'
@@ -30,6 +28,7 @@ import type { Versions } from './page-versions.ts'
 import { PageVersions } from './page-versions.ts'
 import type { Portrait } from './portrait.ts'
 import { Painter } from './portrait.ts'
+import { watchSyncs } from './watched-syncs.ts'
 
 export interface Step {
   readonly index: number
@@ -73,6 +72,7 @@ export class Recorder {
   readonly #allocated: Set<number>
   #database: readonly Buffer[]
   #scratch: Buffer | undefined
+  #watching: Disposable | undefined
 
   /** Of a pool that nobody has open. What is there is durable. */
   constructor(path: string, faults: Faults = {}) {
@@ -106,8 +106,7 @@ export class Recorder {
   }
 
   async open(): Promise<Pool> {
-    await watchSyncs()
-    watchers.set(`${this.path}/meta.db-wal`, () => this.#beginLogSync())
+    this.#watching = await watchSyncs(`${this.path}/meta.db-wal`, () => this.#beginLogSync())
     return openPoolOn(this.foundations, this.path)
   }
 
@@ -131,7 +130,7 @@ export class Recorder {
 
   /** The pool is closed. */
   close(): void {
-    watchers.delete(`${this.path}/meta.db-wal`)
+    this.#watching?.[Symbol.dispose]()
     this.#db.close()
     this.#database = [...this.#database, contentOf(this.#databaseFd)]
     this.#note('moved by the last close', false)
@@ -271,24 +270,6 @@ function contentOf(fd: number, scratch?: Buffer): Buffer {
   const content = scratch?.length === size ? scratch : Buffer.allocUnsafeSlow(size)
   for (let at = 0; at < content.length;) at += readSync(fd, content, at, content.length - at, at)
   return content
-}
-
-/** Asked when a sync of the file begins; what it returns is called when it has succeeded. By path. */
-const watchers = new Map<string, () => () => void>()
-let areSyncsWatched = false
-
-/** Syncs of the log go through a FileHandle, from a module that knows nothing of tests. */
-async function watchSyncs(): Promise<void> {
-  if (areSyncsWatched) return
-  areSyncsWatched = true
-  await using handle = await open('/dev/null')
-  const prototype = Object.getPrototypeOf(handle) as FileHandle
-  const { datasync } = prototype
-  prototype.datasync = async function watched(this: FileHandle) {
-    const over = watchers.get(readlinkSync(`/proc/self/fd/${this.fd}`))?.()
-    await datasync.call(this)
-    over?.()
-  }
 }
 
 /** Bytes of the host that the file takes. */

@@ -91,6 +91,27 @@ export const openForReading = (syscall: string, path?: string): HoldfastError =>
     path,
   })
 
+/** What the participants of a pool tell each other of failed syncs: the pin table has a word for it. */
+export interface SyncGuard {
+  /** A flush of the device or a sync of the log has failed, in any process, since the pool was opened afresh. */
+  hasSyncFailed(): boolean
+  onSyncFailed(): void
+}
+
+const SYNCS: readonly unknown[] = ['fsync', 'fdatasync', 'msync']
+
+/** A sync that was begun and failed: something may be lost. One that could not begin (EMFILE …) loses nothing. */
+export const isOfSync = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && SYNCS.includes(error.syscall)
+
+/** What comes after a failed sync, until everybody has closed the pool. */
+export const syncHasFailed = (syscall: string, path: string, cause?: unknown): HoldfastError =>
+  systemError(
+    'EIO',
+    'an earlier sync failed, here or in another process, and what was not synced before may be lost; see to the disk, have every process close the pool, and open it again',
+    { syscall, path, cause },
+  )
+
 /** A number outside of what the call can take. */
 export function outOfRange(name: string, expected: string, got: unknown): RangeError {
   const error = new RangeError(

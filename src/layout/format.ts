@@ -22,6 +22,8 @@ export const Table = {
    * pool at rest may be over.
    */
   openings: 3,
+  /** Not 0: a flush of the device or a sync of the log has failed since the pool was opened afresh; nobody may sync any more. */
+  syncFailed: 4,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024

@@ -9,8 +9,8 @@
  */
 import { accessSync, constants, existsSync, rmSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
-import { FileDevice } from '../device/file-device.ts'
-import { checkBytes, codeOf, systemError } from '../errors.ts'
+import { GuardedDevice } from '../device/guarded-device.ts'
+import { checkBytes, codeOf, syncHasFailed, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
@@ -23,16 +23,17 @@ import { PunchMarks } from '../layout/punch-marks.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { ownStartTime } from '../platform/process-identity.ts'
 import { commandLineOf } from './command-lines.ts'
+import type { Foundations } from './foundations.ts'
+import { FILES } from './foundations.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
 import { Pool } from './pool.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
-import { repairAfterReboot } from './recovery.ts'
+import { demandRepair, repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
 import { FifoBells, SharedTable } from './shared-table.ts'
 import { warnOfStuckWait } from './stuck-wait.ts'
@@ -59,10 +60,16 @@ const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
- * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (another format; in use by a Holdfast with another pin table). Price: 5 ms,
+ * see `readOnly`), EUCLEAN (device and metadata do not fit, damage), ENOLCK, EPROTONOSUPPORT (another format; in use by a
+ * Holdfast with another pin table), EIO (a sync failed, and somebody has the pool open since before that). Price: 5 ms,
  * whatever the pool's size.
  */
-export async function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
+export function openPool(path: string, options: OpenPoolOptions = {}): Promise<Pool> {
+  return openPoolOn(FILES, path, options)
+}
+
+/** The same on foundations of the caller's; with `readOnly` they are not asked. */
+export async function openPoolOn(foundations: Foundations, path: string, options: OpenPoolOptions = {}): Promise<Pool> {
   assertSupportedPlatform()
   const directory = poolDirectory(path)
   requirePool(directory)
@@ -81,8 +88,14 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
     const isFresh = !isAnybodyAlive(shared)
+    if (!isFresh) requireOwnVersion(shared, path)
+    if (shared.table.load(Table.syncFailed) !== 0) {
+      if (!isFresh) throw syncHasFailed('open', path)
+      // First: dying between the two is then no harm.
+      demandRepair(directory)
+      shared.table.store(Table.syncFailed, 0)
+    }
     if (isFresh) startAfresh(shared, directory)
-    else requireOwnVersion(shared, path)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
@@ -97,8 +110,13 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     }
     const reserve = new HostReserve(directory.reserve)
     const marks = new TableMarks(shared)
-    metadata = await openSqliteMetadata(directory.metadata, {
+    const syncGuard = {
+      hasSyncFailed: () => shared.table.load(Table.syncFailed) !== 0,
+      onSyncFailed: () => shared.table.store(Table.syncFailed, 1),
+    }
+    metadata = await foundations.openMetadata(directory.metadata, {
       marks,
+      syncGuard,
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
         table.own.words.setWide(Slot.transactionSince, since)
@@ -109,10 +127,11 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     })
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
-    const file = FileDevice.open(directory.device, metadata.properties.blockCount)
-    const device = new MarkedDevice(file, new PunchMarks(shared))
+    const opened = foundations.openDevice(directory.device, metadata.properties.blockCount)
+    const guarded = new GuardedDevice(opened, directory.device, syncGuard)
+    const device = new MarkedDevice(guarded, new PunchMarks(shared))
     ends.defer(() => device.close())
-    if (isFresh && (await repairAfterReboot(directory, metadata, device))) file.dropCache()
+    if (isFresh && (await repairAfterReboot(directory, metadata, device))) opened.dropCache?.()
     reserve.take()
 
     const space = new FreeSpaceMaker({ table, metadata, device, reclaimLock: shared.lock(LockByte.reclaim) })

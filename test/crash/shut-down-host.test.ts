@@ -5,8 +5,7 @@
  * HOLDFAST_RUNS: how often for each (default 3).
  */
 import assert from 'node:assert/strict'
-import { execFileSync, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,11 +14,10 @@ import type { MountedType } from '../device/mounted.ts'
 import { mountTemporary } from '../device/mounted.ts'
 import { startProcess } from '../support/participant.ts'
 import { findingsOf, Promised } from './remains.ts'
-import type { Word } from './writer.ts'
+import { startWriter } from './start-writer.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 3)
 const POOL_BYTES = 4 << 20
-const ROUNDS_APART = 4000
 
 for (const type of ['ext4', 'xfs'] satisfies MountedType[]) {
   test(`${type} goes down under a pool in use: what was synced is there, and nothing else comes back`, async (t) => {
@@ -28,35 +26,24 @@ for (const type of ['ext4', 'xfs'] satisfies MountedType[]) {
     t.after(() => mounted.release())
     const path = join(mounted.directory, 'pool')
     await (await createPool(path, { sizeBytes: POOL_BYTES })).close()
-    const promised = new Promised()
-    let promises = 0
+    const promised = new Promised('/writer')
     for (let run = 0; run < RUNS; run++) {
-      const writer = fork(new URL('writer.ts', import.meta.url), [path, String(1 + run * ROUNDS_APART)], {
-        execArgv: [],
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      })
-      const exit = once(writer, 'exit')
-      writer.on('message', (word: Word) => {
-        promised.take(word)
-        promises++
-      })
-      await once(writer, 'message')
+      const writer = await startWriter(path, promised)
       await sleep(100 + Math.random() * 600)
       const reason = shutDown(mounted.directory)
       if (reason === undefined) await sleep(50)
-      writer.kill('SIGKILL')
-      await exit
+      await writer.kill()
       if (reason !== undefined) return t.skip(reason)
       mounted.remount()
       const pool = await openPool(path)
       try {
-        assert.deepEqual(await findingsOf(pool, promised), [], `run ${run}`)
+        assert.deepEqual(await findingsOf(pool, [promised]), [], `run ${run}`)
       } finally {
         await pool.close()
       }
     }
-    assert.ok(promises > RUNS, 'there was something to lose')
-    t.diagnostic(`${RUNS} times, ${promises} syncs promised`)
+    assert.ok(promised.count > RUNS, 'there was something to lose')
+    t.diagnostic(`${RUNS} times, ${promised.count} syncs promised`)
   })
 }
 

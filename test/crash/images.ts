@@ -5,7 +5,7 @@
  * The two are independent, as their files are. After a process's death everything written is there, less the commit that it
  * had not come to.
  */
-import { closeSync, ftruncateSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { poolDirectory } from '../../src/pool/pool-directory.ts'
 import type { Random } from '../stress/random.ts'
 import type { LogState } from './log-versions.ts'
@@ -229,5 +229,8 @@ export function writeImage(path: string, image: Image, hidesPowerCut = false): v
   rmSync(`${files.metadata}-shm`, { force: true })
   if (image.log.length === 0) rmSync(`${files.metadata}-wal`, { force: true })
   else writeFileSync(`${files.metadata}-wal`, image.log)
-  writeFileSync(`${files.pins}/boot`, image.cause === 'power cut' && !hidesPowerCut ? 'another boot' : image.step.boot)
+  // The last word says which file the device is: this one, else the opening would take it for a copy.
+  const { dev, ino } = statSync(files.device, { bigint: true })
+  const sameBoot = image.step.boot.replace(/\d+:\d+$/, `${dev}:${ino}`)
+  writeFileSync(`${files.pins}/boot`, image.cause === 'power cut' && !hidesPowerCut ? 'another boot' : sameBoot)
 }

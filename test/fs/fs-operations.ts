@@ -154,7 +154,7 @@ const call = (on: object, op: string, args: readonly unknown[]): Promise<unknown
 function statOf(stat: nodeFs.Stats | nodeFs.BigIntStats, rootIno: bigint): unknown {
   const { mode, uid, gid, rdev, mtimeMs } = stat
   // libuv gives the copy of an empty file the times of the other.
-  const isSet = mtimeMs < 1e12 && stat.size > 0
+  const isSet = mtimeMs < 1e12 && (!stat.isFile() || stat.size > 0)
   // lost+found is one more in the root.
   const nlink = BigInt(stat.ino) === rootIno ? 0 : stat.nlink
   return [

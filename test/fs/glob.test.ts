@@ -29,7 +29,7 @@ test('glob finds what node:fs finds, for patterns of every kind', async (t) => {
   const root = temporaryDirectory(t)
   const { promises } = createFs(await temporaryPool(t))
   for (const fs of [nodeFs.promises, promises]) {
-    const path = (file: string): string => (fs === promises ? `/work/${file}` : join(root, file))
+    const path = (file: string): string => (fs === promises ? `/tree/${file}` : join(root, file))
     for (const file of FILES) {
       await fs.mkdir(join(path(file), '..'), { recursive: true })
       await fs.writeFile(path(file), '')
@@ -39,29 +39,29 @@ test('glob finds what node:fs finds, for patterns of every kind', async (t) => {
   process.chdir(root)
   for (const pattern of [...PATTERNS, ['*.js', '*.ts'], ['**/*.js', 'a.js']]) {
     const expected = (await Array.fromAsync(nodeFs.promises.glob(pattern))).toSorted()
-    const found = (await Array.fromAsync(promises.glob(pattern, { cwd: '/work' }))).toSorted()
+    const found = (await Array.fromAsync(promises.glob(pattern, { cwd: '/tree' }))).toSorted()
     assert.deepEqual(found, expected, String(pattern))
   }
   // With an exclusion node:fs follows some symlinks that it does not follow without.
   nodeFs.unlinkSync('link')
-  await promises.unlink('/work/link')
+  await promises.unlink('/tree/link')
   for (const exclude of [['**/deep/**'], ['src'], ['*.ts']]) {
-    const options = { exclude: exclude as string[] }
+    const options = { exclude: exclude }
     const expected = (await Array.fromAsync(nodeFs.promises.glob('**/*', options))).toSorted()
-    const found = (await Array.fromAsync(promises.glob('**/*', { ...options, cwd: '/work' }))).toSorted()
+    const found = (await Array.fromAsync(promises.glob('**/*', { ...options, cwd: '/tree' }))).toSorted()
     assert.deepEqual(found, expected, String(exclude))
   }
   // As documented; node:fs tells a directory that its function leaves out.
   const exclude = (path: string): boolean => path.endsWith('deep')
-  assert.deepEqual((await Array.fromAsync(promises.glob('src/**', { exclude, cwd: '/work' }))).toSorted(), [
+  assert.deepEqual((await Array.fromAsync(promises.glob('src/**', { exclude, cwd: '/tree' }))).toSorted(), [
     'src',
     'src/c.js',
     'src/d.ts',
   ])
-  const entries = await Array.fromAsync(promises.glob('src/*.js', { cwd: '/work', withFileTypes: true }))
+  const entries = await Array.fromAsync(promises.glob('src/*.js', { cwd: '/tree', withFileTypes: true }))
   assert.deepEqual(
     entries.map(({ name, parentPath }) => [name, parentPath]),
-    [['c.js', '/work/src']],
+    [['c.js', '/tree/src']],
   )
-  assert.deepEqual(await Array.fromAsync(promises.glob('/work/*.js')), ['/work/a.js'])
+  assert.deepEqual(await Array.fromAsync(promises.glob('/tree/*.js')), ['/tree/a.js'])
 })

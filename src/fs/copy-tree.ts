@@ -161,10 +161,12 @@ async function copySymlink(on: Copying, from: string, to: string, target: Stat |
 /** Looks at all directories above the target: by whatever names, none may be what is copied. */
 async function mustNotLeadInto(on: Copying, source: Stat, from: string, to: string): Promise<void> {
   const sourceParent = posix.resolve('/', posix.dirname(from))
+  let below = to
   for (let above = posix.resolve('/', posix.dirname(to)); above !== sourceParent && above !== '/';) {
     const stat = await statOf(on, above, true)
     if (stat === undefined) return
-    if (stat.ino === source.ino) throw intoItself(from, to)
+    if (stat.ino === source.ino) throw intoItself(from, below)
+    below = above
     above = posix.dirname(above)
   }
 }

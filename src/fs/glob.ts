@@ -40,10 +40,10 @@ async function* found(
   options: GlobOptions,
 ): AsyncGenerator<string | Dirent, undefined> {
   const cwd = pathOf(options.cwd ?? '.')
-  const isExcluded = exclusionOf(options, cwd)
+  const exclusion = exclusionOf(options, cwd)
   const seen = new Set<string>()
   for (const pattern of patterns.flatMap((each) => alternatives(posix.normalize(each)))) {
-    for await (const { path, kind } of walk(pool, cwd, pattern, isExcluded)) {
+    for await (const { path, kind } of walk(pool, cwd, pattern, exclusion)) {
       if (seen.has(path)) continue
       seen.add(path)
       yield options.withFileTypes === true ? direntOf(cwd, path, kind) : path
@@ -57,19 +57,18 @@ interface Found {
   readonly kind: InodeKind
 }
 
-type Exclusion = (found: Found) => boolean
+/** What is left out: the path and all below it, or only what is below it. */
+type Exclusion = (found: Found) => 'all' | 'below' | undefined
 
 function exclusionOf({ exclude, withFileTypes }: GlobOptions, cwd: string): Exclusion {
-  if (exclude === undefined) return () => false
+  if (exclude === undefined) return () => undefined
   if (typeof exclude === 'function') {
     const asked = exclude as (what: unknown) => boolean
-    return withFileTypes === true ? ({ path, kind }) => asked(direntOf(cwd, path, kind)) : ({ path }) => asked(path)
+    return ({ path, kind }) => (asked(withFileTypes === true ? direntOf(cwd, path, kind) : path) ? 'all' : undefined)
   }
-  // A directory also with a '/' behind it: what is below it is left out with 'directory/**'.
-  return ({ path, kind }) =>
-    exclude.some(
-      (pattern) => posix.matchesGlob(path, pattern) || (kind === 'directory' && posix.matchesGlob(`${path}/`, pattern)),
-    )
+  const isOneOf = (path: string): boolean => exclude.some((pattern) => posix.matchesGlob(path, pattern))
+  // With a '/' behind it a directory is what is in it: that is what 'directory/**' means.
+  return ({ path, kind }) => (isOneOf(path) ? 'all' : kind === 'directory' && isOneOf(`${path}/`) ? 'below' : undefined)
 }
 
 const direntOf = (cwd: string, path: string, kind: InodeKind): PoolDirent =>
@@ -86,15 +85,15 @@ interface Walk {
   readonly parts: readonly string[]
   /** It ends with '/'. */
   readonly isOfDirectories: boolean
-  readonly isExcluded: Exclusion
+  readonly exclusion: Exclusion
 }
 
 /** Goes from the directories that the pattern names straight to those it does not. */
-async function* walk(pool: Pool, cwd: string, given: string, isExcluded: Exclusion): AsyncGenerator<Found> {
+async function* walk(pool: Pool, cwd: string, given: string, exclusion: Exclusion): AsyncGenerator<Found> {
   const isOfDirectories = given.endsWith('/')
   const pattern = given.replace(/(.)\/+$/, '$1')
   const parts = pattern.split('/')
-  const on: Walk = { pool, cwd, pattern, parts, isOfDirectories, isExcluded }
+  const on: Walk = { pool, cwd, pattern, parts, isOfDirectories, exclusion }
   const plain = parts.findIndex((part) => !isPlain(part))
   const named = plain < 0 ? pattern : parts.slice(0, plain).join('/')
   const start = plain === 1 && parts[0] === '' ? '/' : named
@@ -104,7 +103,7 @@ async function* walk(pool: Pool, cwd: string, given: string, isExcluded: Exclusi
   const isItself = plain < 0 || (plain === parts.length - 1 && parts[plain] === '**')
   const path = start === '' ? '.' : start
   const isWanted = (plain >= 0 && kind === 'directory') || (path !== '.' && (kind === 'directory' || !isOfDirectories))
-  if (isItself && isWanted && !isExcluded({ path, kind })) yield { path, kind }
+  if (isItself && isWanted && exclusion({ path, kind }) !== 'all') yield { path, kind }
   if (plain >= 0) yield* below(on, start)
 }
 
@@ -117,16 +116,23 @@ async function* below(on: Walk, directory: string): AsyncGenerator<Found> {
     for await (const { name, kind } of on.pool.entries(placeOf(on, directory))) {
       const path = directory === '' ? name : joined(directory, name)
       const leadsOn = kind === 'directory' && path.split('/').length < deepest && mayLeadOn(path, on.parts)
-      const isFound = (kind === 'directory' || !on.isOfDirectories) && posix.matchesGlob(path, on.pattern)
-      if ((leadsOn || isFound) && on.isExcluded({ path, kind })) continue
-      if (leadsOn) inside.push(path)
-      if (isFound) yield { path, kind }
+      const isFound = isMatch(on, path, kind)
+      const excluded = leadsOn || isFound ? on.exclusion({ path, kind }) : undefined
+      if (leadsOn && excluded === undefined) inside.push(path)
+      if (isFound && excluded !== 'all') yield { path, kind }
     }
   } catch (error) {
     // Removed meanwhile, or never a directory: nothing is there.
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error
   }
   for (const each of inside) yield* below(on, each)
+}
+
+/** What ends with '**' also means the directory before it. */
+function isMatch({ pattern, isOfDirectories }: Walk, path: string, kind: InodeKind): boolean {
+  if (kind !== 'directory' && isOfDirectories) return false
+  if (posix.matchesGlob(path, pattern)) return true
+  return kind === 'directory' && pattern.endsWith('/**') && posix.matchesGlob(path, pattern.slice(0, -'/**'.length))
 }
 
 /** Whether the first parts of a pattern match all names of a path; a '**' among them leads anywhere that is not hidden. */

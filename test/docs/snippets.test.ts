@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { documents, readersDirectory, root, run, snippetsOf } from './documents.ts'
+import { documents, entries, readersDirectory, root, run, snippetsOf } from './documents.ts'
 
 test('README and guide have snippets', () => {
   for (const document of ['README.md', 'docs/guide/getting-started.md'])
@@ -36,7 +36,9 @@ test('the snippets have the right types', (t) => {
     }
   }
   const compilerOptions = {
-    paths: { holdfast: [join(root, 'src', 'index.ts')] },
+    paths: Object.fromEntries(
+      Object.entries(entries()).map(([name, source]) => [name.replace('.', 'holdfast'), [join(root, source)]]),
+    ),
     typeRoots: [join(root, 'node_modules', '@types')],
   }
   const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [directory], exclude: [] }

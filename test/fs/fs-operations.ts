@@ -153,7 +153,8 @@ const call = (on: object, op: string, args: readonly unknown[]): Promise<unknown
 /** Sizes of directories and times that nobody set are the file system's own. */
 function statOf(stat: nodeFs.Stats | nodeFs.BigIntStats, rootIno: bigint): unknown {
   const { mode, uid, gid, rdev, mtimeMs } = stat
-  const isSet = mtimeMs < 1e12
+  // libuv gives the copy of an empty file the times of the other.
+  const isSet = mtimeMs < 1e12 && (!stat.isFile() || stat.size > 0)
   // lost+found is one more in the root.
   const nlink = BigInt(stat.ino) === rootIno ? 0 : stat.nlink
   return [
@@ -310,10 +311,13 @@ const isPossible = ({ op, args, via, slot }: Operation): boolean => {
   )
     return false
   if (via === 'promises' && slot === undefined) return true
-  // The callback form goes from name to name, and says which.
-  if (op === 'realpath') return false
+  // The callback form goes from name to name, and says which; and it follows symlinks down.
+  if (op === 'realpath' || (op === 'readdir' && args.some((each) => isRecursive(each)))) return false
   return !args.some((each) => Array.isArray(each) && each.every((part) => typeof part === 'string'))
 }
+
+const isRecursive = (options: unknown): boolean =>
+  typeof options === 'object' && options !== null && 'recursive' in options
 
 const ways = fc.constantFrom<Operation['via']>('promises', 'callback')
 

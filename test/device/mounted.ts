@@ -14,6 +14,8 @@ export interface Mounted {
   /** Runs before the unmounting, last come first served: for what would keep it busy. (Hooks of node:test run in order.) */
   onRelease(close: () => void): void
   makeReadOnly(): void
+  /** A mount option, from now on. */
+  setOption(option: string): void
   /** Unmounts and mounts again; nothing may be open in it. */
   remount(): void
   release(): void
@@ -63,6 +65,7 @@ export function mountTemporary(type: MountedType, imageIn = tmpdir()): Mounted |
     directory,
     onRelease: (close) => closes.unshift(close),
     makeReadOnly: () => void command('mount', '-o', 'remount,ro', directory),
+    setOption: (option) => void command('mount', '-o', `remount,${option}`, directory),
     remount: () => {
       command('umount', directory)
       // mount(8) would take the loop device that is about to go.

@@ -33,13 +33,14 @@ export async function makeDirectories(pool: Pool, path: string, mode: number): P
 const asOf = (path: string, error: unknown): unknown =>
   isSystemError(error) ? retold(error, { syscall: 'mkdir', path }) : error
 
-/** What is there already; where a symlink points to nothing that is no directory either. */
+/** What is there already. A symlink counts as what it leads to: nothing, or itself, is no directory either. */
 async function mustBeDirectory(pool: Pool, there: string, path: string, isThere: unknown): Promise<void> {
-  const stat = await pool.stat(there).catch((error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw asOf(there, error)
-  })
-  if (stat?.isDirectory() === true) return
-  if (stat !== undefined && there === path) throw asOf(path, isThere)
+  const reason = await pool.stat(there).then(
+    (stat) => (stat.isDirectory() ? undefined : isThere),
+    (error: unknown) => error,
+  )
+  if (reason === undefined) return
+  if (there === path) throw asOf(path, reason)
   throw systemError('ENOTDIR', 'a name on the way is not a directory', { syscall: 'mkdir', path: there })
 }
 

@@ -195,6 +195,10 @@ export function pathOperations(pool: Pool, descriptors: Descriptors, dev: number
     readdir: (path: PathLike, options?: unknown) => {
       const given = optionsOf<Listing>(options)
       const at = pathOf(path)
+      if (given.recursive !== true && given.withFileTypes !== true)
+        return inNodesWords({ syscall: 'scandir', path: at }, () => pool.readdir(at)).then((names) =>
+          names.map((name) => encoded(name, given)),
+        )
       const entries = listed(pool, at, { recursive: given.recursive === true, syscall: 'scandir' })
       return (async () => {
         const result: (string | PoolDirent)[] = []

@@ -99,9 +99,12 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
   }
 }
 
-/** How many blocks to allocate behind a write that ends at `end`: as many as the file has, which may be mostly holes. */
-function aheadOf({ size, inode }: OpenInode, end: number): number {
-  if (size === 0 || end < size) return 0
+/**
+ * How many blocks to allocate behind a write of bytes [start, end): as many as the file has, which may be mostly holes. Who
+ * leaves a hole is no appender: what was allocated ahead would stay in the next hole.
+ */
+function aheadOf({ size, inode }: OpenInode, start: number, end: number): number {
+  if (size === 0 || end < size || start > size) return 0
   return Math.min(Math.max(inode.blocks, PREALLOCATE_LEAST), PREALLOCATE_MOST)
 }
 
@@ -127,7 +130,7 @@ export async function writeGrowing(
     checkSize(at + data.length, 'write', path)
     if (!open.isMapped(at, at + data.length)) {
       const end = at + data.length
-      await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, end), limits, syscall: 'write', path })
+      await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, at, end), limits, syscall: 'write', path })
     }
     let written = -1
     let obstacle: 'break' | 'stable' | undefined

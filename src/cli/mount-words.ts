@@ -12,10 +12,11 @@ const isForOthers = (word: string): boolean =>
 
 /** Adds what the words of one `-o` say to what those before it said; the last one counts. */
 export function parseMountWords(text: string, before: MountOptions = {}): MountOptions {
-  return text
-    .split(',')
-    .filter((word) => word !== '' && !isForOthers(word))
-    .reduce((options, word) => ({ ...options, ...optionOf(word, options) }), before)
+  let options = before
+  for (const word of text.split(',')) {
+    if (word !== '' && !isForOthers(word)) options = { ...options, ...optionOf(word, options) }
+  }
+  return options
 }
 
 function optionOf(word: string, { flags = [] }: MountOptions): MountOptions {

@@ -44,7 +44,10 @@ export async function changeAttributes(
   if (open !== undefined) await storeTimes(fs, open)
   const { mode } = attributes
   const set = { ...(mode === undefined ? {} : { along: settingMode(mode) }), ...attributes, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
+  const before = fs.marks.current(ino)
+  const inode = await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
+  fs.known.inodeChanged(before, inode)
+  return inode
 }
 
 /** Checks permission bits. */

@@ -56,7 +56,10 @@ export async function makeInode(
 ): Promise<Inode> {
   const along = inheriting(what.kind, what.mode, umask)
   const request = { parent, name, ...what, along, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
+  const before = fs.marks.current(parent)
+  const inode = await named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
+  if (name !== undefined) fs.known.nameChanged(parent, before, name, { ino: inode.ino, kind: inode.kind })
+  return inode
 }
 
 /** Makes a file at a place and opens it. As `makeInode`. */
@@ -76,5 +79,8 @@ export async function makeLink(
   { limits, syscall, path, dest }: Call & { readonly dest: string },
 ): Promise<Inode> {
   const request = { ino, parent, name, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.link(request, patienceOf(fs.table, limits)), dest)
+  const before = fs.marks.current(parent)
+  const inode = await named(syscall, path, () => fs.metadata.link(request, patienceOf(fs.table, limits)), dest)
+  fs.known.nameChanged(parent, before, name, { ino, kind: inode.kind })
+  return inode
 }

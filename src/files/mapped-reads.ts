@@ -6,6 +6,7 @@
  * longer than copies do (this process was stopped), takes the blocks out of the file: then the bytes are those that the
  * file had when the read began, which is an answer as good as any for a read that the change overtook.
  */
+import { codeOf } from '../errors.ts'
 import { releaseClaim, tryClaim } from '../layout/claims.ts'
 import { RecordKind } from '../layout/format.ts'
 import type { Limits } from '../layout/waiting.ts'
@@ -46,7 +47,7 @@ export function readMappedNow(
   for (let tries = 0; tries < 3; tries++) {
     // What is not there, and what is no longer: only a layout that is so now tells.
     const mustBeCurrent = tries > 0 || !open.isCached || position + length > open.size
-    if (mustBeCurrent && !open.isCurrent(fs) && open.refreshNow(fs) !== true) return 'stale'
+    if (mustBeCurrent && !open.isCurrent(fs) && !refreshedNow(fs, open)) return 'stale'
     const bytes = Math.min(length, open.size - position)
     if (bytes <= 0) return NOTHING
     const segments = segmentsOf(open, position, bytes)
@@ -71,6 +72,16 @@ export function readMappedNow(
     return { parts, release: () => releaseClaim(fs.table, record, open.ino) }
   }
   return 'stale'
+}
+
+/** False: it has to be waited for. The inode is gone, the store cannot answer at once, or is being recovered. */
+function refreshedNow(fs: FileSystem, open: OpenInode): boolean {
+  try {
+    return open.refreshNow(fs) === true
+  } catch (error) {
+    if (codeOf(error) === 'EAGAIN') return false
+    throw error
+  }
 }
 
 /** The same, waiting for what has to be waited for. Who only reads claims nothing: it gets a copy. */

@@ -26,9 +26,12 @@ export async function removeName(fs: FileSystem, { parent, name }: NameIn, call:
   const { syscall, path } = call
   if (isInLostAndFound({ parent })) return removeLost(fs, name, call)
   const request = { parent, name, nowNs: nowNs(fs) }
-  return takeName(fs, call, path, (decide, patience) =>
+  const before = fs.marks.current(parent)
+  const loss = await takeName(fs, call, path, (decide, patience) =>
     named(syscall, path, () => fs.metadata.unlink(request, decide, patience)),
   )
+  fs.known.nameChanged(parent, before, name, null)
+  return loss
 }
 
 async function removeLost(fs: FileSystem, name: string, { syscall, path }: Call): Promise<NameLoss> {
@@ -48,7 +51,10 @@ export async function removeDirectory(
   { syscall, path, limits }: Call,
 ): Promise<Inode> {
   const request = { parent, name, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.removeDirectory(request, patienceOf(fs.table, limits)))
+  const before = fs.marks.current(parent)
+  const inode = await named(syscall, path, () => fs.metadata.removeDirectory(request, patienceOf(fs.table, limits)))
+  fs.known.nameChanged(parent, before, name, null)
+  return inode
 }
 
 /** Moves a name, whole or not at all. The result is about the inode that was replaced: as in `removeName`. */

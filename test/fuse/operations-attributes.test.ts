@@ -27,10 +27,11 @@ describe('setattr', () => {
     const now = await requests.setattr(nodeId, { valid: Valid.mtime | Valid.mtimeNow })
     assert.ok(now.mtimeNs >= from && now.atimeNs === -1n)
     await pool.utimes('/f', 1, 2)
+    await pool.chmod('/f', 0o6755)
     const { ctimeNs } = await requests.getattr(nodeId)
     await new Promise((resolve) => setTimeout(resolve, 3))
     const nothing = await requests.setattr(nodeId, { valid: 0 })
-    assert.ok(nothing.ctimeNs > ctimeNs, 'chown to -1, -1')
+    assert.ok(nothing.ctimeNs > ctimeNs && nothing.mode === 0o100_755, 'chown to -1, -1')
   })
 
   test('keeps times that can be stored, and the nearest to others', async (t) => {

@@ -67,7 +67,13 @@ export const setattr: Operation = async (mounted, request) => {
   return answerAttributes(mounted, await changeAttributes(fs, { ino: nodeId, path }, 'setattr', change, limits))
 }
 
-function changeOf({ fs }: Mounted, { mode, uid, gid, atimeNs, mtimeNs, size, killsSetIds }: SetattrRequest): Change {
+/**
+ * A request that names nothing comes of chown(-1, -1), and of the kernel's own taking off of privileges: what else there was
+ * to it, it has left to us.
+ */
+function changeOf({ fs }: Mounted, set: SetattrRequest): Change {
+  const { mode, uid, gid, atimeNs, mtimeNs, size, killsSetIds } = set
+  const isEmpty = [mode, uid, gid, atimeNs, mtimeNs, size].every((each) => each === undefined)
   const timeOf = (time: bigint | 'now'): bigint => (time === 'now' ? nowNs(fs) : time)
   return {
     ...(mode === undefined ? {} : { mode: mode & 0o7777 }),
@@ -75,7 +81,7 @@ function changeOf({ fs }: Mounted, { mode, uid, gid, atimeNs, mtimeNs, size, kil
     ...(gid === undefined ? {} : { gid }),
     ...(atimeNs === undefined ? {} : { atimeNs: timeOf(atimeNs) }),
     ...(mtimeNs === undefined ? {} : { mtimeNs: timeOf(mtimeNs) }),
-    ...(killsSetIds && size === undefined ? { dropsPrivileges: true } : {}),
+    ...(isEmpty || (killsSetIds && size === undefined) ? { dropsPrivileges: true } : {}),
   }
 }
 

@@ -26,7 +26,7 @@ export const open: Operation = (mounted, request) => {
   const isTruncating = (asked.flags & O_TRUNC) !== 0
   if (isTruncating || (asked.flags & O_ACCMODE) !== O_RDONLY) mustNotBeLost(mounted, nodeId, 'open')
   const opened = openNode(mounted, nodeId)
-  if (opened instanceof OpenInode && !isTruncating) return reply(encodeOpened(handleOf(mounted, opened)))
+  if (opened instanceof OpenInode && !isTruncating) return reply(encodeOpened(handleOf(mounted, opened, asked)))
   return openSlowly(mounted, request, asked, opened)
 }
 
@@ -39,7 +39,7 @@ async function openSlowly(
   const opened = await opening
   if (opened === undefined) throw stale('open', request.nodeId)
   if ((asked.flags & O_TRUNC) !== 0) await emptied(mounted, request, opened, asked.killsSetIds)
-  return reply(encodeOpened(handleOf(mounted, opened)))
+  return reply(encodeOpened(handleOf(mounted, opened, asked)))
 }
 
 async function emptied(mounted: Mounted, request: Request, opened: OpenInode, killsSetIds: boolean): Promise<void> {
@@ -54,9 +54,9 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
   }
 }
 
-function handleOf(mounted: Mounted, opened: OpenInode): Opened {
+function handleOf(mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenRequest, 'flags'>): Opened {
   const handle = mounted.handles.files.add({ open: opened, path: filePathOf(mounted, opened.ino) })
-  return { handle, openFlags: openFlagsOf(mounted, opened) }
+  return { handle, openFlags: openFlagsOf(mounted, opened, (flags & O_ACCMODE) === O_RDONLY) }
 }
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
@@ -77,13 +77,13 @@ export const tmpfile: Operation = (mounted, request) => createAt(mounted, reques
 async function createAt(
   mounted: Mounted,
   request: Request,
-  { mode, umask, name: asked }: CreateRequest,
+  { mode, umask, flags, name: asked }: CreateRequest,
   name: string | undefined,
 ): Promise<Reply> {
   const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
   const parent: InodeNumber = request.nodeId
   const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
-  return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOf(mounted, opened)))
+  return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOf(mounted, opened, { flags })))
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */

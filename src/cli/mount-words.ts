@@ -12,9 +12,9 @@ const isForOthers = (word: string): boolean =>
 
 /** Adds what the words of one `-o` say to what those before it said; the last one counts. */
 export function parseMountWords(text: string, before: MountOptions = {}): MountOptions {
-  let options = before
+  const options = { ...before }
   for (const word of text.split(',')) {
-    if (word !== '' && !isForOthers(word)) options = { ...options, ...optionOf(word, options) }
+    if (word !== '' && !isForOthers(word)) Object.assign(options, optionOf(word, options))
   }
   return options
 }

@@ -17,7 +17,7 @@ const MANY = 7
 async function pinnedFile(pool: Pool, path: string): Promise<Disposable> {
   await pool.writeFile(path, Buffer.alloc(SIZE, 1))
   await using file = await pool.open(path, 'r')
-  return file.pin({ offset: 0, length: SIZE, mode: 'read' })
+  return await file.pin({ offset: 0, length: SIZE, mode: 'read' })
 }
 
 /** Resolves when so many changes wait in the pool. */

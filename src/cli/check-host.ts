@@ -1,7 +1,7 @@
 /** What `doctor` finds out about the machine and the file system of a directory, by trying it in a file of its own. */
-import { accessSync, closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { release } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { isLocked, tryLock } from '../platform/file-lock.ts'
 import { allocateSpace, punchHole } from '../platform/file-space.ts'
@@ -40,15 +40,27 @@ export function checkPlatform(): Check {
   }
 }
 
-export function checkFuse(): Check {
-  const name = '/dev/fuse'
+/** Whether pools can be mounted: the device, and who may. */
+export function checkMounting(): Check {
+  const name = 'mounting'
   try {
-    accessSync(name, constants.R_OK | constants.W_OK)
-    return { name, status: 'ok', found: 'there; pools can be mounted once that exists' }
+    closeSync(openSync('/dev/fuse', constants.O_RDWR))
   } catch (error) {
-    const remedy = 'only for mounting: load the module fuse, or pass the device in'
-    return { name, status: 'warn', found: `not usable (${codeOf(error) ?? 'unknown'})`, remedy }
+    const remedy = 'only for mounting: load the module fuse, or give the user or container the device'
+    return { name, status: 'warn', found: `/dev/fuse is not usable (${codeOf(error) ?? 'unknown'})`, remedy }
   }
+  if (hasAdministration()) return { name, status: 'ok', found: 'pools can be mounted, by mount(2)' }
+  const path = (process.env.PATH ?? '').split(delimiter).find((folder) => existsSync(join(folder, 'fusermount3')))
+  if (path !== undefined) return { name, status: 'ok', found: 'pools can be mounted, through fusermount3' }
+  const remedy = 'only for mounting: install fusermount3 (package fuse3), or mount as root'
+  return { name, status: 'warn', found: '/dev/fuse is there, but this user may not mount', remedy }
+}
+
+const CAP_SYS_ADMIN = 21n
+
+function hasAdministration(): boolean {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+  return ((BigInt(`0x${capabilities ?? '0'}`) >> CAP_SYS_ADMIN) & 1n) === 1n
 }
 
 export function checkFileSystem(directory: string): Check {

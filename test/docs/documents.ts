@@ -36,10 +36,15 @@ export function readersDirectory(t: Pick<TestContext, 'after'>): string {
   const packageDirectory = join(directory, 'node_modules', 'holdfast')
   mkdirSync(packageDirectory, { recursive: true })
   writeFileSync(join(directory, 'package.json'), '{ "type": "module" }')
-  writeFileSync(join(packageDirectory, 'package.json'), '{ "type": "module", "exports": "./index.js" }')
+  writeFileSync(
+    join(packageDirectory, 'package.json'),
+    '{ "type": "module", "exports": { ".": "./index.js", "./fuse": "./fuse.js" } }',
+  )
   // Plain JavaScript: Node strips no types below node_modules.
-  const sources = pathToFileURL(join(root, 'src', 'index.ts')).href
-  writeFileSync(join(packageDirectory, 'index.js'), `export * from ${JSON.stringify(sources)}\n`)
+  for (const [name, source] of Object.entries({ index: 'index.ts', fuse: 'fuse/index.ts' })) {
+    const sources = pathToFileURL(join(root, 'src', source)).href
+    writeFileSync(join(packageDirectory, `${name}.js`), `export * from ${JSON.stringify(sources)}\n`)
+  }
   return directory
 }
 

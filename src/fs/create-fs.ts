@@ -119,7 +119,7 @@ export function createFs(pool: Pool): PoolFs {
     Dir: PoolDir,
     promises: promisesOf(pool, operations),
   }
-  // The overloads of node:fs can be declared only; test/fs/types.test.ts and the tests of each operation hold it to them.
+  // The overloads of node:fs can be declared only; test/fs/create-fs.test.ts and the tests of each operation hold it to them.
   return fs as unknown as PoolFs
 }
 

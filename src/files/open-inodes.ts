@@ -113,7 +113,7 @@ export class OpenInodes {
 
   /** Those with blocks that were allocated ahead. */
   get withPreallocation(): OpenInode[] {
-    return [...this.#byNumber.values()].filter((open) => open.hasPreallocation)
+    return [...this.#byNumber.values()].filter((open) => open.preallocated.length > 0)
   }
 
   /** What was written to in place since its times were last stored. */
@@ -135,13 +135,13 @@ export class OpenInodes {
   close(fs: FileSystem, open: OpenInode): Promise<void> | undefined {
     open.handles--
     if (open.handles > 0) return undefined
-    return open.hasNewContent || open.hasPreallocation ? this.#endAfterStore(fs, open) : this.#end(fs, open)
+    return open.hasNewContent || open.preallocated.length > 0 ? this.#endAfterStore(fs, open) : this.#end(fs, open)
   }
 
   async #endAfterStore(fs: FileSystem, open: OpenInode): Promise<void> {
     try {
       await storeTimes(fs, open)
-      if (open.handles === 0 && open.hasPreallocation) await trimPreallocation(fs, open)
+      if (open.handles === 0 && open.preallocated.length > 0) await trimPreallocation(fs, open)
     } finally {
       await this.#end(fs, open)
     }

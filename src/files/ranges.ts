@@ -13,6 +13,7 @@ import { busyPolicyOf, withSpace } from './file-system.ts'
 import { checkSize, growTo } from './growth.ts'
 import type { BusyCall, Call } from './making.ts'
 import type { OpenInode } from './open-inode.ts'
+import { moved } from './preallocation.ts'
 
 /** How a layout change is to be made. */
 export interface Cutting extends Call {
@@ -116,6 +117,8 @@ async function cut(
   const breaking = (): ReturnType<typeof breakLayout> => breakLayout(fs, request)
   const result = await withSpace(fs, how.syscall, how.path, breaking, () => fs.makeSpaceToFree())
   if (result === undefined) await mustRefresh(fs, open, how.syscall, how.path)
+  const { shift = 0, end } = change
+  if (shift !== 0) open.preallocated = moved(open.preallocated, end / BLOCK_SIZE, shift / BLOCK_SIZE)
   fs.freed()
 }
 

@@ -22,7 +22,7 @@ const unescaped = (text: string): string =>
   text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** What is mounted in this mount namespace, later ones last. */
-export function mountEntries(): MountEntry[] {
+function mountEntries(): MountEntry[] {
   const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n')
   return lines.slice(0, -1).map((line) => {
     const [before, after] = line.split(' - ')

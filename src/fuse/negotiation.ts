@@ -4,7 +4,7 @@ import type { InitReply, InitRequest } from './wire/init.ts'
 import { FUSE_MAJOR, InitFlag, MINOR_LEAST, MINOR_MOST } from './wire/init.ts'
 
 /** Bytes of one WRITE, and of one READ; the most that Linux gives to who has no say over it. */
-export const MAX_WRITE_BYTES = 1 << 20
+const MAX_WRITE_BYTES = 1 << 20
 const PAGE_BYTES = 4096
 /**
  * The whole buffer for a request: what comes before the bytes of a WRITE fits into a page. Also other requests (SETXATTR,

@@ -29,7 +29,7 @@ export interface MountOptions {
 }
 
 export type CacheMode = 'none' | 'auto'
-const CACHE_MODES: readonly CacheMode[] = ['none', 'auto']
+export const CACHE_MODES: readonly CacheMode[] = ['none', 'auto']
 
 /** Words that are the absence of a flag; of no effect, unless it is a flag by default. */
 const NO_FLAGS: Readonly<Record<string, string>> = {

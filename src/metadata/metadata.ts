@@ -77,6 +77,8 @@ export interface DirectoryEntry {
 export interface Patience {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** What the wait is part of: waits of one operation have the same object here, and are told of as one. */
+  readonly operation?: object | undefined
 }
 
 /**

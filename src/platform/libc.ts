@@ -26,11 +26,15 @@ interface Libc {
   fallocate(fd: number, mode: number, offset: number, length: number): number
   /** Returns the error number, 0 for none. */
   posix_fadvise(fd: number, offset: number, length: number, advice: number): number
+  lseek(fd: number, offset: number, whence: number): number
   fcntl(fd: number, command: number, argument: Uint8Array | null): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
   mkfifo(path: string, mode: number): number
   memfd_create(name: string, flags: number): number
+  /** syscall(2), as io_uring_setup and io_uring_register need it: libc has no functions for them. */
+  syscall2(number: number, first: number, pointer: Uint8Array): number
+  syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number
   mount(source: string, target: string, type: string, flags: number, data: string): number
   /** `async` calls it on a thread of libuv's pool; `lastErrno()` in the callback is that of this call. */
@@ -75,12 +79,15 @@ function load(): Loaded {
     madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
     fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     posix_fadvise: library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
+    lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
     fcntl: library.func('int fcntl(int fd, int command, void *argument)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     open: library.func('int open(const char *path, int flags)'),
     mkfifo: library.func('int mkfifo(const char *path, uint32_t mode)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
+    syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
     poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
     mount: library.func(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',

@@ -71,11 +71,11 @@ export class File extends LeasedFile {
   async pin(options: PinOptions): Promise<Pin> {
     this.#checkPin(options)
     const limits = limitsOf(this.fs, options)
-    if (this.#daxMode() === 'never') {
-      return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
-    }
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
-    const pin = this.#newPin(options, await this.#pinned(options, limits))
+    const pin =
+      this.#daxMode() === 'never'
+        ? this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
+        : this.#newPin(options, await this.#pinned(options, limits))
     return lease === undefined ? pin : this.hold(lease, pin)
   }
 
@@ -91,16 +91,7 @@ export class File extends LeasedFile {
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
   pinSync(options: PinOptions): Pin {
     this.#checkPin(options)
-    if (this.#daxMode() === 'never') {
-      throw systemError('EAGAIN', "direct access is off (dax: 'never'), a copy has to be read; use pin()", {
-        syscall: 'pin',
-        path: this.path,
-      })
-    }
-    if (options.stable === true) {
-      const what = 'a stable pin may have to wait for those who write; use pin()'
-      throw systemError('EAGAIN', what, { syscall: 'pin', path: this.path })
-    }
+    if (options.stable === true || this.#daxMode() === 'never') throw this.#mustWait(options)
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
     const pin = this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
     return lease === undefined ? pin : this.hold(lease, pin)
@@ -186,6 +177,7 @@ export class File extends LeasedFile {
     const where = this.mode.appends ? 'end' : at
     const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
     if (options.position === undefined || options.position === null) this.#position = offset + bytesWritten
+    if (this.mode.syncs) await this.sync()
     return { bytesWritten, buffer: data }
   }
 
@@ -318,6 +310,14 @@ export class File extends LeasedFile {
     this.mayWrite('fallocate')
     checkSize(end, 'fallocate', this.path)
     return end
+  }
+
+  #mustWait({ stable }: PinOptions): Error {
+    const what =
+      stable === true
+        ? 'a stable pin may have to wait for those who write'
+        : "direct access is off (dax: 'never'), a copy has to be read"
+    return systemError('EAGAIN', `${what}; use pin()`, { syscall: 'pin', path: this.path })
   }
 
   #daxMode(): DaxMode {

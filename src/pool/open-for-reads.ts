@@ -9,6 +9,8 @@ import { ReadOnlyDevice } from '../device/read-only-device.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
+import type { StuckWaits } from '../layout/stuck-waits.ts'
+import { requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { commandLineOf } from './command-lines.ts'
@@ -20,15 +22,17 @@ import type { PoolDirectory } from './pool-directory.ts'
 import { systemClock } from './system-clock.ts'
 
 /** The caller has seen that there is a pool. */
-export async function openForReads(directory: PoolDirectory, stuckAfterMs: number): Promise<Pool> {
+export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWaits): Promise<Pool> {
   const ends = new DisposableStack()
   let metadata: Metadata | undefined
   try {
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
+    requireOwnVersion(memory, directory.path)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
+      onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       openings: () => memory.table.load(Table.openings),
     })
     const device = new ReadOnlyDevice(directory.device, metadata.properties.blockCount)
@@ -46,7 +50,7 @@ export async function openForReads(directory: PoolDirectory, stuckAfterMs: numbe
       reserve: new HostReserve(directory.reserve),
       leave: () => ends.dispose(),
       isDebug: false,
-      stuckAfterMs,
+      stuckWaits,
       isReadOnly: true,
     })
   } catch (error) {

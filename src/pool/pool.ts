@@ -17,6 +17,7 @@ import { RunViews } from '../files/run-views.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
 import type { Witness } from '../layout/holders.ts'
 import type { PinTable } from '../layout/pin-table.ts'
+import type { StuckWaits } from '../layout/stuck-waits.ts'
 import { Waiting } from '../layout/waiting.ts'
 import type { Finding, Metadata, PoolProperties } from '../metadata/metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
@@ -31,7 +32,6 @@ import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { listLeases, listPins, statsOf } from './pool-stats.ts'
 import { PoolTree } from './pool-tree.ts'
-import { warnOfStuckWait } from './stuck-wait.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 import type { FileHold } from './why.ts'
 import { holdOf } from './why.ts'
@@ -53,7 +53,7 @@ export interface PoolParts {
   /** Ends mappings, records and locks: the last thing, when nothing is pinned any more. */
   readonly leave: () => void
   readonly isDebug: boolean
-  readonly stuckAfterMs: number
+  readonly stuckWaits: StuckWaits
   readonly isReadOnly: boolean
 }
 
@@ -84,7 +84,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
       metadata,
       device,
       witness,
-      waiting: new Waiting(table, { afterMs: parts.stuckAfterMs, tell: warnOfStuckWait }),
+      waiting: new Waiting(table, parts.stuckWaits),
       properties: metadata.properties,
       isReadOnly: parts.isReadOnly,
       marks,
@@ -109,7 +109,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS).unref()
   }
 
-  protected get isOpen(): boolean {
+  /** False from the moment `close()` leaves. */
+  get isOpen(): boolean {
     return this.#isOpen
   }
 

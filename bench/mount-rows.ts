@@ -14,21 +14,21 @@ export function rowsAgainst(
     show: (side: string) => string
     /** How much faster the mount was than a side. */
     speed: (side: string) => number
-    /** Of passthrough_ll's speed. */
-    least: number
+    /** Of passthrough_ll's speed; undefined: nothing to hold. */
+    least: number | undefined
   },
 ): Row[] {
   return ['passthrough_ll', 'ext4']
     .filter((side) => side in sides)
     .map((side) => {
-      const held = side === 'passthrough_ll'
+      const bound = side === 'passthrough_ll' ? least : undefined
       return {
         measure,
         result: show('holdfast'),
         against: `${side} ${show(side)}`,
         ratio: speed(side),
-        mustBe: held ? `>= ${least}` : '',
-        isMet: held ? speed(side) >= least : undefined,
+        mustBe: bound === undefined ? '' : `>= ${bound}`,
+        isMet: bound === undefined ? undefined : speed(side) >= bound,
       }
     })
 }

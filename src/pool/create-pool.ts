@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { FileDevice } from '../device/file-device.ts'
+import { writeLabel } from '../device/label.ts'
 import { checkBytes, checkChoice, codeOf, outOfRange, systemError } from '../errors.ts'
 import { BUSY_POLICIES, DAX_MODES } from '../files/file-system.ts'
 import { FORMAT_VERSION } from '../layout/format.ts'
@@ -69,6 +70,7 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
     rmSync(directory.device, { force: true })
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${directory.unfinishedMetadata}${suffix}`, { force: true })
     FileDevice.create(directory.device, properties.blockCount).close()
+    writeLabel(directory.device, properties.uuid)
     await createSqliteMetadata(directory.unfinishedMetadata, properties)
     renameSync(directory.unfinishedMetadata, directory.metadata)
     syncDirectory(path)

@@ -5,6 +5,7 @@
  * The metadata are looked at in one of two ways (metadata/sqlite-reader.ts). A look at a pool at rest is over when somebody
  * opens the pool; the word `openings` of the pin table tells.
  */
+import { checkLabel } from '../device/label.ts'
 import { ReadOnlyDevice } from '../device/read-only-device.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
@@ -33,6 +34,7 @@ export async function openForReads(directory: PoolDirectory, stuckAfterMs: numbe
     })
     const device = new ReadOnlyDevice(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
+    checkLabel(directory.device, metadata.properties.uuid)
     const reclaimLock = { tryLock: () => false, unlock: () => undefined }
     return new Pool({
       path: directory.path,

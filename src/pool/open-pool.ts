@@ -11,6 +11,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
+import { checkLabel } from '../device/label.ts'
 import { checkBytes, codeOf, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
@@ -104,6 +105,7 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     shared.table.add(Table.openings, 1)
     const device = FileDevice.open(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
+    checkLabel(directory.device, metadata.properties.uuid)
     if (isFresh) await repairAfterReboot(directory, metadata, device)
     reserve.take()
 

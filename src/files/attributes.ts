@@ -5,7 +5,8 @@ import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../
 import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
-import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
+import { BUSY_POLICIES, DAX_MODES } from '../metadata/metadata.ts'
+import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
 
 /** What an attribute is changed of. */

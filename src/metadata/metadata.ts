@@ -18,6 +18,8 @@ import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber
 
 export type BusyPolicy = 'fail' | 'wait' | 'sequester'
 export type DaxMode = 'always' | 'never'
+export const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
+export const DAX_MODES: readonly DaxMode[] = ['always', 'never']
 
 export interface PoolProperties {
   readonly uuid: string

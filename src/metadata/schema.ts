@@ -21,7 +21,7 @@ export const FORMAT_VERSION = 3
  */
 export const PAGE_SIZE = 2048
 
-const KINDS = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'] satisfies InodeKind[]
+export const KINDS = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'] satisfies InodeKind[]
 
 /** As `column IN (values)`, for which SQLite builds an index each time: a third of the price of making a file. */
 const isOneOf = (column: string, values: readonly string[]): string =>

@@ -2,10 +2,9 @@
 import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
-import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
-import { BUSY_POLICIES, DAX_MODES } from '../metadata/metadata.ts'
 import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
 

@@ -55,7 +55,6 @@ export interface BusyOptions extends WaitOptions {
 
 export const DEFAULT_TIMEOUT_MS = 45_000
 
-
 /** EROFS in a pool that is open for reading only. */
 export function mustBeWritable({ isReadOnly }: Pick<FileSystem, 'isReadOnly'>, syscall: string, path?: string): void {
   if (isReadOnly) throw openForReading(syscall, path)

@@ -31,4 +31,8 @@ export function theRow<T>(row: T | undefined, table: string): T {
 const SHOWN_CHARACTERS = 40
 
 export const shownValue = (value: unknown): string =>
-  typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_CHARACTERS)) : value instanceof Uint8Array ? 'a blob' : String(value)
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, SHOWN_CHARACTERS))
+    : value instanceof Uint8Array
+      ? 'a blob'
+      : String(value)

@@ -137,4 +137,5 @@ function checked(ino: InodeNumber, extents: Extent[]): Extent[] {
   return extents
 }
 
-const isBlockNumber = (value: number, most: number): boolean => Number.isSafeInteger(value) && value >= 0 && value <= most
+const isBlockNumber = (value: number, most: number): boolean =>
+  Number.isSafeInteger(value) && value >= 0 && value <= most

@@ -57,7 +57,11 @@ const isUnrepresentable = (error: unknown): boolean =>
 /** What to throw for `error`: a SQLite error as a system error, any other as it is. */
 export function translated(error: unknown, syscall: string, path: string): unknown {
   if (isUnrepresentable(error))
-    return systemError('EUCLEAN', 'the metadata is damaged: a number is too large; run fsck', { syscall, path, cause: error })
+    return systemError('EUCLEAN', 'the metadata is damaged: a number is too large; run fsck', {
+      syscall,
+      path,
+      cause: error,
+    })
   if (!isSqliteError(error)) return error
   const detail = { syscall, path, cause: error }
   const said = `SQLite says "${error.message}" (${error.errcode})`

@@ -127,7 +127,11 @@ async function checkFiles(path: string, isForReading: boolean): Promise<void> {
     const detail = { syscall: 'open', path: name }
     if (!file.isFile()) throw systemError('EUCLEAN', 'the metadata of a pool must be a regular file', detail)
     if (file.nlink === 1 || isForReading) continue
-    throw systemError('EUCLEAN', 'the metadata has a second name, and each would have a log of its own; copy the pool instead of linking it', detail)
+    throw systemError(
+      'EUCLEAN',
+      'the metadata has a second name, and each would have a log of its own; copy the pool instead of linking it',
+      detail,
+    )
   }
 }
 

@@ -48,7 +48,8 @@ export class XattrTable {
 
   get(ino: InodeNumber, name: string): Uint8Array | undefined {
     const row = this.#get.get(ino, name) as unknown as [Uint8Array] | undefined
-    if (row !== undefined && !((row[0] as unknown) instanceof Uint8Array)) throw damaged(`an attribute of inode ${ino} is no blob`)
+    if (row !== undefined && !((row[0] as unknown) instanceof Uint8Array))
+      throw damaged(`an attribute of inode ${ino} is no blob`)
     return row?.[0]
   }
 

@@ -10,6 +10,7 @@ import { ReadOnlyDevice } from '../device/read-only-device.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
+import { requireTable } from '../layout/pin-table.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { commandLineOf } from './command-lines.ts'
@@ -27,6 +28,7 @@ export async function openForReads(directory: PoolDirectory, stuckAfterMs: numbe
   try {
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
+    if (memory.isAnybodyAlive()) requireTable(memory)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,

@@ -19,7 +19,7 @@ import { TableMarks } from '../layout/change-marks.ts'
 import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
-import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { PinTable, requireTable, resetTable } from '../layout/pin-table.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
@@ -76,8 +76,11 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     ends.defer(() => shared.close())
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
-    const isFresh = !isAnybodyAlive(shared)
-    if (isFresh) resetTable(shared)
+    const isFresh = !shared.isAnybodyAlive()
+    if (isFresh) {
+      shared.mend()
+      resetTable(shared)
+    } else requireTable(shared)
     const slot = shared.takeSlot()
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
@@ -176,9 +179,4 @@ async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
   }
-}
-
-function isAnybodyAlive(shared: SharedTable): boolean {
-  for (let slot = 0; slot < slotCountOf(shared); slot++) if (shared.liveness.isAlive(slot)) return true
-  return false
 }

@@ -347,7 +347,9 @@ async function takeName(
 /** What '/', '.' and '..' are for who makes a name. */
 const taken = (): string => 'EEXIST'
 
-const isLost = ({ parent }: Pick<NamePlace, 'parent'>): boolean => parent === LOST_AND_FOUND_INODE
+/** Sequestered; what fsck reconnected there, as `#INODE`, is a file as any other. */
+const isLost = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): boolean =>
+  parent === LOST_AND_FOUND_INODE && !name.startsWith('#')
 
 const alreadyThere = (syscall: string, path: string): Error =>
   systemError('EEXIST', 'there is a file or directory already', { syscall, path })

@@ -74,7 +74,7 @@ export interface BreakView {
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
-export const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
+const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
   table.load(Table.magic) === TABLE_MAGIC ? slotCountIn(table) : 0
 
 /**

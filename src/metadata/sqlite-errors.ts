@@ -51,7 +51,7 @@ export const isFull = (error: unknown): boolean =>
 export const isFailedSync = (error: unknown): boolean => isSqliteError(error) && error.errcode === IOERR_FSYNC
 
 /** A number of the store that no number of JavaScript can hold: none of ours is that large. */
-const isUnrepresentable = (error: unknown): boolean =>
+export const isUnrepresentable = (error: unknown): boolean =>
   error instanceof RangeError && /too large to be represented as a JavaScript number/.test(error.message)
 
 /** What to throw for `error`: a SQLite error as a system error, any other as it is. */

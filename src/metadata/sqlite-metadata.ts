@@ -32,18 +32,27 @@ export type { SqliteMetadataOptions } from './sqlite-connection.ts'
  * `formatVersion` of the properties is not looked at: it is {@link FORMAT_VERSION}.
  */
 export async function createSqliteMetadata(path: string, properties: PoolProperties): Promise<void> {
+  await createStore(path, (db) => insertFirstRows(db, properties))
+}
+
+/**
+ * Makes a store at `path` that has what `fill` puts into its empty tables; durable when it resolves. When `fill` throws there
+ * is none.
+ */
+export async function createStore(path: string, fill: (db: DatabaseSync) => void | Promise<void>): Promise<void> {
   const syscall = 'mkfs'
   // Only one creator gets past this. The descriptor is closed before SQLite has any lock that it could drop.
   await (await open(path, 'wx', 0o600)).close()
   let db: DatabaseSync | undefined
   try {
-    db = new DatabaseSync(path, { timeout: 0 })
+    // References are looked at when all is there: by fsck, which fills one in the order of what it reads.
+    db = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: false })
     db.exec(`PRAGMA page_size = ${PAGE_SIZE}`)
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     db.exec('BEGIN IMMEDIATE')
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}`)
     db.exec(SCHEMA)
-    insertFirstRows(db, properties)
+    await fill(db)
     db.exec('COMMIT')
     // The last connection to leave moves the log into meta.db, syncs it, and deletes the log.
     db.close()
@@ -88,6 +97,7 @@ async function openedForReading(path: string, options: SqliteMetadataOptions): P
     const connection = new SqliteConnection(db, path, options)
     const properties = await connection.readConsistently('open', () => {
       checkFormat(db, path)
+      checkSchema(db, path)
       return readProperties(db, path)
     })
     return new SqliteReader(connection, properties, look, openings)
@@ -102,6 +112,7 @@ async function connected(db: DatabaseSync, path: string, options: SqliteMetadata
   const connection = new SqliteConnection(db, path, options)
   await connection.read('open', () => {
     checkFormat(db, path)
+    checkSchema(db, path)
     const mode = db.prepare('PRAGMA journal_mode').get()?.['journal_mode']
     if (mode !== 'wal') db.exec('PRAGMA journal_mode = WAL')
   })
@@ -117,7 +128,7 @@ async function connected(db: DatabaseSync, path: string, options: SqliteMetadata
  * SQLite follows links, to files outside of the pool; and of a database with two names each name has a log of its own.
  * Whoever may change these files between this look and SQLite's is trusted (SECURITY.md): this finds mistakes.
  */
-async function checkFiles(path: string, isForReading: boolean): Promise<void> {
+export async function checkFiles(path: string, isForReading: boolean): Promise<void> {
   for (const suffix of ['', '-wal', '-shm']) {
     const name = `${path}${suffix}`
     const file = await lstat(name).catch((error: unknown) => {
@@ -135,7 +146,8 @@ async function checkFiles(path: string, isForReading: boolean): Promise<void> {
   }
 }
 
-function checkFormat(db: DatabaseSync, path: string): void {
+/** Whether this version can make sense of the tables. EUCLEAN, EPROTONOSUPPORT. */
+export function checkFormat(db: DatabaseSync, path: string): void {
   const id = db.prepare('PRAGMA application_id').get()?.['application_id']
   if (id !== APPLICATION_ID) {
     throw systemError('EUCLEAN', 'this is not the metadata of a pool', { syscall: 'open', path })
@@ -146,6 +158,9 @@ function checkFormat(db: DatabaseSync, path: string): void {
     const explanation = `the pool has format version ${version}, this Holdfast knows version ${FORMAT_VERSION} only; ${advice}`
     throw systemError('EPROTONOSUPPORT', explanation, { syscall: 'open', path })
   }
+}
+
+function checkSchema(db: DatabaseSync, path: string): void {
   const difference = schemaDifferences(db)[0]
   if (difference === undefined) return
   const explanation = `the schema of the metadata is not that of a pool: ${inWords(difference)}; see fsck`
@@ -153,7 +168,7 @@ function checkFormat(db: DatabaseSync, path: string): void {
 }
 
 /** As `randomUUID` writes it, which is what the device's label can hold. */
-const UUID = /^[0-9a-f-]{36}$/
+export const UUID = /^[0-9a-f-]{36}$/
 
 function readProperties(db: DatabaseSync, path: string): PoolProperties {
   const row = db.prepare('SELECT uuid, p.busy, dax, lease_break_time_ms, reserve, block_count FROM pool p, space').get()

@@ -8,11 +8,10 @@
  *
  * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
  */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { FileDevice } from '../device/file-device.ts'
 import { checkLabel } from '../device/label.ts'
-import { checkBytes, codeOf, systemError } from '../errors.ts'
+import { checkBytes } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
@@ -27,8 +26,8 @@ import { processStartTime } from '../platform/process-identity.ts'
 import { commandLineOf } from './command-lines.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
+import { requirePool, requireWritable, takeOpeningLock } from './opening.ts'
 import { Pool } from './pool.ts'
-import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
 import { repairAfterReboot } from './recovery.ts'
 import { HostReserve } from './host-reserve.ts'
@@ -50,9 +49,6 @@ export interface OpenPoolOptions {
    */
   stuckAfterMs?: number
 }
-
-const OPENING_TIMEOUT_MS = 45_000
-const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
@@ -140,43 +136,5 @@ export async function openPool(path: string, options: OpenPoolOptions = {}): Pro
     await metadata?.close()
     ends.dispose()
     throw error
-  }
-}
-
-function requirePool(directory: PoolDirectory): void {
-  const { path } = directory
-  if (!statSync(path).isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
-  accessSync(path, constants.R_OK | constants.X_OK)
-  for (const file of [directory.metadata, directory.device, directory.pins]) {
-    if (existsSync(file)) continue
-    const what = `this is no pool: it has no ${file.slice(path.length + 1)}; make one with createPool or "holdfast mkfs"`
-    throw systemError('ENOENT', what, { syscall: 'open', path })
-  }
-}
-
-/** EACCES, EROFS: this process may not write the pool. */
-function requireWritable({ path, metadata, device, pins }: PoolDirectory): void {
-  for (const part of [path, metadata, device, pins]) {
-    try {
-      accessSync(part, constants.W_OK)
-    } catch (error) {
-      const code = codeOf(error)
-      if (code !== 'EACCES' && code !== 'EROFS') throw error
-      const what = 'the pool may not be written; to read it, open it with { readOnly: true }'
-      throw systemError(code, what, { syscall: 'open', path: part, cause: error })
-    }
-  }
-}
-
-async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {
-  const deadline = Date.now() + OPENING_TIMEOUT_MS
-  while (!lock.tryLock()) {
-    if (Date.now() > deadline) {
-      throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', {
-        syscall: 'open',
-        path,
-      })
-    }
-    await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
   }
 }

@@ -12,11 +12,11 @@ const INSERT =
   'INSERT INTO inodes (ino, kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
   'change_count, rdev) VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, 0, ?6, ?6, ?6, ?6, 0, 0)'
 
-export function insertDirectory({ db, nowNs }: Repair, ino: number, mode: number): void {
+function insertDirectory({ db, nowNs }: Repair, ino: number, mode: number): void {
   db.prepare(INSERT).run(ino, 'directory', mode, 2, 0, nowNs)
 }
 
-export function insertFile({ db, nowNs }: Repair, ino: number, size: number): void {
+function insertFile({ db, nowNs }: Repair, ino: number, size: number): void {
   db.prepare(INSERT).run(ino, 'file', 0o600, 1, size, nowNs)
 }
 

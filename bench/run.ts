@@ -1,12 +1,14 @@
 /**
- * `npm run bench [-- pins truncates wait leases files names memory] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait leases files names fs memory mount] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
+import { benchFsApi } from './fs-api.ts'
 import { benchLargeDirectories } from './large-directories.ts'
 import { benchLeases } from './leases.ts'
 import { benchMakeAndRemove } from './make-and-remove.ts'
 import { benchMemory } from './memory.ts'
+import { benchMount } from './mount.ts'
 import { benchNames } from './names.ts'
 import { benchPins } from './pins.ts'
 import type { Row } from './report.ts'
@@ -21,7 +23,9 @@ const benches: Record<string, () => Promise<Row[]>> = {
   leases: benchLeases,
   files: benchSmallFiles,
   names: async () => [...(await benchNames()), ...(await benchMakeAndRemove()), ...(await benchLargeDirectories())],
+  fs: benchFsApi,
   memory: benchMemory,
+  mount: benchMount,
 }
 
 const words = process.argv.slice(2)

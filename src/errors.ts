@@ -91,6 +91,27 @@ export const openForReading = (syscall: string, path?: string): HoldfastError =>
     path,
   })
 
+/** What the participants of a pool tell each other of failed syncs: the pin table has a word for it. */
+export interface SyncGuard {
+  /** A flush of the device or a sync of the log has failed, in any process, since the pool was opened afresh. */
+  hasSyncFailed(): boolean
+  onSyncFailed(): void
+}
+
+const SYNCS: readonly unknown[] = ['fsync', 'fdatasync', 'msync']
+
+/** A sync that was begun and failed: something may be lost. One that could not begin (EMFILE …) loses nothing. */
+export const isOfSync = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && SYNCS.includes(error.syscall)
+
+/** What comes after a failed sync, until everybody has closed the pool. */
+export const syncHasFailed = (syscall: string, path: string, cause?: unknown): HoldfastError =>
+  systemError(
+    'EIO',
+    'an earlier sync failed, here or in another process, and what was not synced before may be lost; see to the disk, have every process close the pool, and open it again',
+    { syscall, path, cause },
+  )
+
 /** A number outside of what the call can take. */
 export function outOfRange(name: string, expected: string, got: unknown): RangeError {
   const error = new RangeError(
@@ -140,13 +161,26 @@ export async function named<T>(syscall: string, path: string, operation: () => P
   try {
     return await operation()
   } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error)) throw error
+    if (!isSystemError(error)) throw error
     // The store knows names at most; an error with a path of its own is about something else, such as its own file.
     if ('path' in error && String(error.path).includes('/')) throw error
-    const end = error.message.lastIndexOf(`, ${String(error.syscall)}`)
-    const what = end < 0 ? error.message : error.message.slice(0, end)
-    Object.assign(error, { syscall, path, ...(dest === undefined ? {} : { dest }) })
-    error.message = `${what}, ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`
-    throw error
+    throw retold(error, { syscall, path, dest })
   }
+}
+
+export const isSystemError = (error: unknown): error is HoldfastError => error instanceof Error && 'syscall' in error
+
+/** The same error, said to be of another call: `path` and `dest` are what the new words have, or none. */
+export function retold(error: HoldfastError, { syscall, path, dest }: SystemErrorDetail): HoldfastError {
+  const end = error.message.lastIndexOf(`, ${error.syscall}`)
+  const what = end < 0 ? error.message : error.message.slice(0, end)
+  const subject = path === undefined ? '' : ` '${path}'`
+  const target = dest === undefined ? '' : ` -> '${dest}'`
+  error.message = `${what}, ${syscall}${subject}${target}`
+  error.syscall = syscall
+  if (path === undefined) delete error.path
+  else error.path = path
+  if (dest === undefined) delete error.dest
+  else error.dest = dest
+  return error
 }

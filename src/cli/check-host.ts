@@ -1,12 +1,13 @@
 /** What `doctor` finds out about the machine and the file system of a directory, by trying it in a file of its own. */
-import { accessSync, closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { release } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { isLocked, tryLock } from '../platform/file-lock.ts'
 import { allocateSpace, punchHole } from '../platform/file-space.ts'
 import { fileSystemOf } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
+import { tryLongTermPin } from '../platform/long-term-pin.ts'
 import { mapShared } from '../platform/memory-map.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { temporaryName } from './copying/places.ts'
@@ -40,15 +41,27 @@ export function checkPlatform(): Check {
   }
 }
 
-export function checkFuse(): Check {
-  const name = '/dev/fuse'
+/** Whether pools can be mounted: the device, and who may. */
+export function checkMounting(): Check {
+  const name = 'mounting'
   try {
-    accessSync(name, constants.R_OK | constants.W_OK)
-    return { name, status: 'ok', found: 'there; pools can be mounted once that exists' }
+    closeSync(openSync('/dev/fuse', constants.O_RDWR))
   } catch (error) {
-    const remedy = 'only for mounting: load the module fuse, or pass the device in'
-    return { name, status: 'warn', found: `not usable (${codeOf(error) ?? 'unknown'})`, remedy }
+    const remedy = 'only for mounting: load the module fuse, or give the user or container the device'
+    return { name, status: 'warn', found: `/dev/fuse is not usable (${codeOf(error) ?? 'unknown'})`, remedy }
   }
+  if (hasAdministration()) return { name, status: 'ok', found: 'pools can be mounted, by mount(2)' }
+  const path = (process.env.PATH ?? '').split(delimiter).find((folder) => existsSync(join(folder, 'fusermount3')))
+  if (path !== undefined) return { name, status: 'ok', found: 'pools can be mounted, through fusermount3' }
+  const remedy = 'only for mounting: install fusermount3 (package fuse3), or mount as root'
+  return { name, status: 'warn', found: '/dev/fuse is there, but this user may not mount', remedy }
+}
+
+const CAP_SYS_ADMIN = 21n
+
+function hasAdministration(): boolean {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+  return ((BigInt(`0x${capabilities ?? '0'}`) >> CAP_SYS_ADMIN) & 1n) === 1n
 }
 
 export function checkFileSystem(directory: string): Check {
@@ -67,7 +80,7 @@ export function checkFileSystem(directory: string): Check {
 }
 
 /**
- * Locks, mappings, space and O_DIRECT, each tried on a file made in `directory` and removed. Where there is a pool, who
+ * Locks, mappings, space, O_DIRECT and the kernel's long-term pins, each tried on a file made in `directory` and removed. Where there is a pool, who
  * may only read the directory has tried nothing, but lacks nothing either.
  */
 export function checkAbilities(directory: string, isPool: boolean): Check[] {
@@ -98,6 +111,7 @@ export function checkAbilities(directory: string, isPool: boolean): Check[] {
       attempt('O_DIRECT', 'works for files here', { status: 'warn', remedy: 'only O_DIRECT I/O needs it' }, () => {
         openAgain(constants.O_RDONLY | constants.O_DIRECT)
       }),
+      checkLongTermPins(fd),
     ]
   } catch (error) {
     const remedy = 'make the directory writable for this user, or name another one'
@@ -122,6 +136,26 @@ function tryMapping(fd: number): void {
   } finally {
     one.unmap()
     other.unmap()
+  }
+}
+
+/** What `pin({ longTerm: true })` is for: whether the kernel, too, pins mapped blocks for long. On the first page of a file. */
+function checkLongTermPins(fd: number): Check {
+  const name = 'long-term pins'
+  const mapping = mapShared(fd, 0, BLOCK_SIZE)
+  try {
+    const pin = tryLongTermPin(mapping.address, BLOCK_SIZE)
+    if (pin.outcome === 'taken') return { name, status: 'ok', found: 'the kernel takes them on files here' }
+    if (pin.outcome === 'refused') {
+      const remedy =
+        'only for io_uring registered buffers and RDMA, which refuse mapped files of a disk: put the pool on tmpfs. ' +
+        'Other I/O, and long-term pins of your own code, work here'
+      return { name, status: 'warn', found: `the kernel refuses them on files here (${pin.code})`, remedy }
+    }
+    const remedy = 'only for io_uring registered buffers and RDMA: they take mapped files of tmpfs, and none of a disk'
+    return { name, status: 'warn', found: `unknown: ${pin.reason}`, remedy }
+  } finally {
+    mapping.unmap()
   }
 }
 

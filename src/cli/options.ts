@@ -5,7 +5,7 @@ import type { BusyOptions, BusyPolicy, WaitOptions } from '../index.ts'
 import { parseDuration } from './durations.ts'
 import type { Run } from './verb.ts'
 
-const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
+export const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
 
 export const busyOption = (what: string): Option =>
   new Option('--busy <POLICY>', `what to do about pinned blocks${what}`).choices(BUSY_POLICIES)

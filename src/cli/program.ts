@@ -42,6 +42,10 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     'flush-dma': async () => (await import('./commands/flush-dma.ts')).flushDmaVerb(),
     'lost+found': async () => (await import('./commands/lost-and-found.ts')).lostAndFoundVerb(),
   },
+  'Mounting:': {
+    mount: async () => (await import('./commands/mount.ts')).mountVerb(),
+    umount: async () => (await import('./commands/umount.ts')).umountVerb(),
+  },
   'Other:': {
     doctor: async () => (await import('./commands/doctor.ts')).doctorVerb(),
     demo: async () => (await import('./commands/demo.ts')).demoCommand(),

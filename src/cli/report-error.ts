@@ -18,9 +18,13 @@ export const isUsageError = (error: unknown): boolean =>
   error instanceof UsageError || /^ERR_(?:OUT_OF_RANGE|INVALID_ARG)/.test(codeOf(error) ?? '')
 
 export async function reportError(verb: string, error: unknown, isJson: boolean): Promise<void> {
-  const text = isJson ? `${toJson({ error: describe(error) })}\n` : await textOf(verb, error)
+  const first = firstOf(error)
+  const text = isJson ? `${toJson({ error: describe(first) })}\n` : await textOf(verb, first)
   await write(process.stderr, text).catch(ignoreBrokenPipe)
 }
+
+/** What failed before something failed to close as well. */
+const firstOf = (error: unknown): unknown => (error instanceof SuppressedError ? firstOf(error.suppressed) : error)
 
 export async function reportWarning(verb: string, message: string, path: string, isJson: boolean): Promise<void> {
   const text = `holdfast: ${verb}: warning: ${message}, '${path}'`.replaceAll(/\p{Cc}/gu, '?')

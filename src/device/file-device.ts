@@ -27,6 +27,7 @@ import { codeOf, systemError } from '../errors.ts'
 import { allocateSpaceWhole, extendTo, punchHole } from '../platform/file-space.ts'
 import { fileSystemOf, isNoCopyOnWrite, setNoCopyOnWrite } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
+import { dropCachedPages } from '../platform/read-ahead.ts'
 import { BLOCK_SIZE, bytesOf } from '../units.ts'
 import type { BlockCount, Run } from '../units.ts'
 import { checkBlockCount, checkRun } from './bounds.ts'
@@ -120,6 +121,11 @@ export class FileDevice implements Device {
     } catch (error) {
       throw withPath(error, this.path)
     }
+  }
+
+  /** Lets go of what the page cache has of it, when nothing was touched through the mapping yet. Advice, never an error. */
+  dropCache(): void {
+    dropCachedPages(this.#fd)
   }
 
   async flush(): Promise<void> {

@@ -4,6 +4,7 @@ import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
 import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
+import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
 import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
@@ -24,14 +25,29 @@ export interface PolicyChange {
 /** A point in time as node:fs takes it: seconds since 1970 (number or numeric string), a Date, or nanoseconds as a bigint. */
 export type TimeLike = number | string | bigint | Date
 
-async function change(
+/** What is asked for at once; what is not named stays. */
+export type Change = Omit<AttributeChange, 'nowNs'>
+
+/**
+ * Changes attributes, all in one transaction; returns the inode after it. When times are set, those of this participant's
+ * own writes are stored before, so that they do not come later and undo what is set here. ENOENT.
+ */
+export async function changeAttributes(
   fs: FileSystem,
   { ino, path }: Subject,
   syscall: string,
-  attributes: Omit<AttributeChange, 'nowNs'>,
-): Promise<void> {
-  const set = { ...attributes, nowNs: nowNs(fs) }
-  await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limitsOf(fs))))
+  attributes: Change,
+  limits = limitsOf(fs),
+): Promise<Inode> {
+  const setsTimes = attributes.atimeNs !== undefined || attributes.mtimeNs !== undefined
+  const open = setsTimes ? fs.openInodes.withNewContent(ino) : undefined
+  if (open !== undefined) await storeTimes(fs, open)
+  const { mode } = attributes
+  const set = { ...(mode === undefined ? {} : { along: settingMode(mode) }), ...attributes, nowNs: nowNs(fs) }
+  const before = fs.marks.current(ino)
+  const inode = await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
+  fs.known.inodeChanged(before, inode)
+  return inode
 }
 
 /** Checks permission bits. */
@@ -41,8 +57,9 @@ export function permissions(bits: unknown): number {
   return bits
 }
 
-export const setPermissions = (fs: FileSystem, subject: Subject, mode: number): Promise<void> =>
-  change(fs, subject, 'chmod', { mode: permissions(mode) })
+export async function setPermissions(fs: FileSystem, subject: Subject, mode: number): Promise<void> {
+  await changeAttributes(fs, subject, 'chmod', { mode: permissions(mode) })
+}
 
 /**
  * Sets owner and group; -1 leaves one as it is. As in Linux whatever is no directory loses setuid, and setgid where its
@@ -56,26 +73,17 @@ export async function setOwner(fs: FileSystem, subject: Subject, uid: number, gi
     if (typeof id !== 'number') throw wrongType(name, 'of type number', id)
     if (!Number.isInteger(id) || id < -1 || id > 0xffff_ffff) throw outOfRange(name, '>= -1 and < 2^32', id)
   }
-  const inode = await fs.known.lookUpInode(subject.ino)
-  if (inode === undefined)
-    throw systemError('ENOENT', 'no such file or directory', { syscall: 'chown', path: subject.path })
-  const mode = inode.kind === 'directory' ? inode.mode : withoutSetIds(inode.mode)
-  await change(fs, subject, 'chown', {
+  await changeAttributes(fs, subject, 'chown', {
     ...(uid === -1 || uid === 0xffff_ffff ? {} : { uid }),
     ...(gid === -1 || gid === 0xffff_ffff ? {} : { gid }),
-    ...(mode === inode.mode ? {} : { mode }),
+    dropsPrivileges: true,
   })
 }
-
-/** Setgid without group execute marks mandatory locks, and stays. */
-const withoutSetIds = (mode: number): number => mode & ~0o4000 & ((mode & 0o010) === 0 ? 0o7777 : ~0o2000)
 
 /** Sets access and modification time. Writes of this participant that are not stored yet keep no later time. */
 export async function setTimes(fs: FileSystem, subject: Subject, atime: TimeLike, mtime: TimeLike): Promise<void> {
   const times = { atimeNs: nanoseconds('atime', atime), mtimeNs: nanoseconds('mtime', mtime) }
-  const open = fs.openInodes.withNewContent(subject.ino)
-  if (open !== undefined) await storeTimes(fs, open)
-  await change(fs, subject, 'utime', times)
+  await changeAttributes(fs, subject, 'utime', times)
 }
 
 const NS_PER_S = 1_000_000_000n
@@ -100,7 +108,7 @@ function nanosecondsOfSeconds(name: string, time: Exclude<TimeLike, bigint>): bi
 export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax }: PolicyChange): Promise<void> {
   if (busy !== undefined && busy !== null) checkChoice('busy', busy, BUSY_POLICIES)
   if (dax !== undefined && dax !== null) checkChoice('dax', dax, DAX_MODES)
-  await change(fs, subject, 'setattr', {
+  await changeAttributes(fs, subject, 'setattr', {
     ...(busy === undefined ? {} : { busy }),
     ...(dax === undefined ? {} : { dax }),
   })
@@ -136,6 +144,7 @@ export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: 
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
+/** As `OpenFile.setXattr`. An access control list is set whatever `mode` says; `keepsSetgid` is about its change of the mode. */
 export async function setXattr(
   fs: FileSystem,
   inode: Inode,
@@ -143,12 +152,18 @@ export async function setXattr(
   value: NodeJS.ArrayBufferView | string,
   mode: XattrMode,
   path: string,
+  keepsSetgid = true,
 ): Promise<void> {
   checkXattrName(name, inode, 'setxattr', path)
   if (typeof value !== 'string' && !ArrayBuffer.isView(value))
     throw wrongType('value', 'a string or an ArrayBufferView', value)
   const bytes =
     typeof value === 'string' ? Buffer.from(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (isAcl(name)) {
+    const along = name === ACCESS_ACL ? settingAccess(bytes, keepsSetgid) : settingDefault(bytes)
+    await changeAttributes(fs, { ino: inode.ino, path }, 'setxattr', { along })
+    return
+  }
   const patience = patienceOf(fs.table, limitsOf(fs))
   await named('setxattr', path, () =>
     fs.metadata.setXattr(inode.ino, name, bytes, { mode, nowNs: nowNs(fs) }, patience),
@@ -157,6 +172,10 @@ export async function setXattr(
 
 export async function removeXattr(fs: FileSystem, inode: Inode, name: string, path: string): Promise<void> {
   checkXattrName(name, inode, 'removexattr', path)
+  if (isAcl(name)) {
+    await changeAttributes(fs, { ino: inode.ino, path }, 'removexattr', { along: removing(name) })
+    return
+  }
   const patience = patienceOf(fs.table, limitsOf(fs))
   await named('removexattr', path, () => fs.metadata.removeXattr(inode.ino, name, nowNs(fs), patience))
 }

@@ -17,7 +17,7 @@ import { bytesOfSegment, edgesOfSegments, hasHole, runsOf, segmentsOf } from './
 /** Bytes copied under one claim, or in one transaction: what a change may have to wait for. */
 const PIECE_BYTES = 1 << 20
 /** Pieces from here on are read ahead: faults read single pages (platform/memory-map.ts). */
-const PREFETCH_BYTES = 128 << 10
+export const PREFETCH_BYTES = 128 << 10
 
 /** Why a piece was not copied. */
 type Obstacle = 'stale' | 'break' | 'stable' | 'hole'

@@ -16,13 +16,14 @@ import { deviceBytesOf } from '../layout/overlaps.ts'
 import { isStable } from '../layout/stable.ts'
 import { codeOf, systemError } from '../errors.ts'
 import type { Layout } from '../metadata/metadata.ts'
-import type { FileBlock, FileRange, Run } from '../units.ts'
+import type { Extent, FileBlock, FileRange, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { DEFAULT_TIMEOUT_MS, untilUnbroken, withSpace } from './file-system.ts'
 import type { Limits } from '../layout/waiting.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { OpenInode } from './open-inode.ts'
+import { newBlocks, without } from './preallocation.ts'
 import type { Segment } from './segments.ts'
 import { bytesOfSegment, runsOf, segmentsOf } from './segments.ts'
 
@@ -55,12 +56,14 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
     end: Math.ceil(end / BLOCK_SIZE) as FileBlock,
   }
   let isBroken = false
+  let extentsBefore: readonly Extent[] = []
   const allocate = async (): Promise<void> => {
     isBroken = false
     const generation = fs.table.generation(open.bucket)
     let mark = UNKNOWN
     const prepare = (runs: readonly Run[], before: Layout): void => {
       mark = fs.marks.expected(open.ino)
+      extentsBefore = before.extents
       // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
       for (const run of runs) fs.device.allocate(run)
       const from = before.inode.size
@@ -88,12 +91,20 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
         path,
       )
   } while (isBroken)
-  if (ahead > 0) open.hasPreallocation = true
+  if (ahead === 0) {
+    open.preallocated = without(open.preallocated, range)
+  } else {
+    const kept = open.preallocated.filter((blocks) => blocks.end * BLOCK_SIZE > open.size)
+    open.preallocated = [...kept, ...newBlocks(extentsBefore, open.extents, range.start)]
+  }
 }
 
-/** How many blocks to allocate behind a write that ends at `end`: as many as the file has, which may be mostly holes. */
-function aheadOf({ size, inode }: OpenInode, end: number): number {
-  if (size === 0 || end < size) return 0
+/**
+ * How many blocks to allocate behind a write of bytes [start, end): as many as the file has, which may be mostly holes. Who
+ * leaves a hole is no appender: what was allocated ahead would stay in the next hole.
+ */
+function aheadOf({ size, inode }: OpenInode, start: number, end: number): number {
+  if (size === 0 || end < size || start > size) return 0
   return Math.min(Math.max(inode.blocks, PREALLOCATE_LEAST), PREALLOCATE_MOST)
 }
 
@@ -119,7 +130,7 @@ export async function writeGrowing(
     checkSize(at + data.length, 'write', path)
     if (!open.isMapped(at, at + data.length)) {
       const end = at + data.length
-      await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, end), limits, syscall: 'write', path })
+      await allocateRange(fs, open, { start: at, end, ahead: aheadOf(open, at, end), limits, syscall: 'write', path })
     }
     let written = -1
     let obstacle: 'break' | 'stable' | undefined
@@ -231,18 +242,23 @@ export async function makeWritable(
   fs.freed()
 }
 
-/** Blocks past EOF that appends did not use go back. */
+/** Blocks past EOF that were allocated ahead, and that appends did not use, go back. */
 export async function trimPreallocation(fs: FileSystem, open: OpenInode): Promise<void> {
-  open.hasPreallocation = false
-  const result = await breakLayout(fs, {
-    ino: open.ino,
-    start: 'past end',
-    end: MAX_FILE_SIZE,
-    busy: 'sequester',
-    limits: { deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS },
-    syscall: 'close',
-  })
-  if (result?.committed === true) fs.freed()
+  const ranges = open.preallocated
+  open.preallocated = []
+  for (const { start, end } of ranges) {
+    if (end * BLOCK_SIZE <= open.size) continue
+    const result = await breakLayout(fs, {
+      ino: open.ino,
+      start: 'past end',
+      least: start * BLOCK_SIZE,
+      end: end * BLOCK_SIZE,
+      busy: 'sequester',
+      limits: { deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS },
+      syscall: 'close',
+    })
+    if (result?.committed === true) fs.freed()
+  }
 }
 
 /** When space is wanted: what this participant has allocated ahead goes back, open or not. */

@@ -16,7 +16,7 @@ export interface Dentry {
 }
 
 interface KnownDirectory {
-  readonly mark: number
+  mark: number
   /** null: there is nothing under the name. */
   readonly names: Map<string, Dentry | null>
 }
@@ -71,11 +71,34 @@ export class Known {
     if (known !== undefined) return known
     const mark = this.#marks.current(ino)
     const inode = await this.#metadata.inode(ino)
-    if (inode !== undefined && mark !== UNKNOWN && this.#marks.isCurrent(ino, mark)) {
-      if (this.#inodes.size >= MOST_INODES) this.#inodes.clear()
-      this.#inodes.set(ino, { inode, mark })
-    }
+    if (inode !== undefined && mark !== UNKNOWN && this.#marks.isCurrent(ino, mark)) this.#keepInode(inode, mark)
     return inode
+  }
+
+  /**
+   * This participant has changed what a name of a directory leads to (null: to nothing) in one transaction that surely marked
+   * the directory, whose mark was `before`. When that is just two more now, nobody else has changed anything that shares
+   * it: what was known under it is so still. Else it is looked up again, as without this.
+   */
+  nameChanged(directory: InodeNumber, before: number, name: string, dentry: Dentry | null): void {
+    const known = this.#directories.get(directory)
+    if (known === undefined || known.mark !== before || !this.#isNext(directory, before)) return
+    known.mark = next(before)
+    this.#setName(known, name, dentry)
+  }
+
+  /** The same for the attributes of an inode: they are `inode` now. */
+  inodeChanged(before: number, inode: Inode): void {
+    if (this.#isNext(inode.ino, before)) this.#keepInode(inode, next(before))
+  }
+
+  #isNext(ino: InodeNumber, before: number): boolean {
+    return before !== UNKNOWN && this.#marks.isCurrent(ino, next(before))
+  }
+
+  #keepInode(inode: Inode, mark: number): void {
+    if (this.#inodes.size >= MOST_INODES) this.#inodes.clear()
+    this.#inodes.set(inode.ino, { inode, mark })
   }
 
   #keepName(directory: InodeNumber, mark: number, name: string, dentry: Dentry | null): void {
@@ -85,9 +108,18 @@ export class Known {
       known = { mark, names: new Map() }
       this.#directories.set(directory, known)
     }
-    known.names.set(name, dentry)
-    if (++this.#names < MOST_NAMES) return
+    this.#setName(known, name, dentry)
+  }
+
+  #setName({ names }: KnownDirectory, name: string, dentry: Dentry | null): void {
+    const before = names.size
+    names.set(name, dentry)
+    this.#names += names.size - before
+    if (this.#names < MOST_NAMES) return
     this.#directories.clear()
     this.#names = 0
   }
 }
+
+/** An even mark after one transaction (layout/change-marks.ts). */
+const next = (mark: number): number => (mark + 2) | 0

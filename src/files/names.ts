@@ -1,27 +1,23 @@
 /**
- * Names: files, directories, links and other kinds made, removed and renamed. Taking away a file's last name makes its
- * blocks go, at once or at the last close, so it goes through the door: under `fail` and `wait` the name stays while the
- * blocks are pinned.
+ * Names: files, directories, links and other kinds opened, made, removed and renamed by path. What a path leads to is found
+ * here, and what it may end with; what then happens there is in making.ts and removing.ts.
  */
 import type { SystemErrorDetail } from '../errors.ts'
-import { codeOf, invalidValue, named, outOfRange, systemError } from '../errors.ts'
-import type { TakeName } from '../layout/break-last-name.ts'
-import { breakLastName } from '../layout/break-last-name.ts'
-import { reclaimLostFile } from '../layout/lost-and-found.ts'
+import { codeOf, invalidValue, outOfRange, systemError } from '../errors.ts'
 import type { Limits } from '../layout/waiting.ts'
-import { patienceOf } from '../layout/waiting.ts'
-import type { BusyPolicy, CreateRequest, DirectoryEntry, Inode, InodeKind, RenameMode } from '../metadata/metadata.ts'
-import { LOST_AND_FOUND_INODE, SYMLINK_MAX } from '../metadata/metadata.ts'
+import type { DirectoryEntry, Inode, InodeKind, RenameMode } from '../metadata/metadata.ts'
+import { SYMLINK_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import type { BusyOptions, FileSystem } from './file-system.ts'
-import { busyPolicyOf, limitsOf, mustBeWritable } from './file-system.ts'
-import { nowNs } from './growth.ts'
+import { limitsOf } from './file-system.ts'
 import { permissions } from './attributes.ts'
+import type { What } from './making.ts'
+import { makeInode, makeLink, makeOpen } from './making.ts'
 import type { OpenInode } from './open-inode.ts'
-import { removeIfOrphan } from './open-inodes.ts'
 import type { Dentry } from './known.ts'
 import type { NamePlace } from './paths.ts'
 import { checkName, checkPath, inodeAt, lastOf, mustBeName, nameAt, placeOf } from './paths.ts'
+import { isInLostAndFound, moveName, removeDirectory, removeName } from './removing.ts'
 
 /** What opening asks of a name. */
 export interface FileRequest {
@@ -53,10 +49,8 @@ export async function openAt(
   const { creates, follows, mustBeDirectory } = request
   if (creates && mustBeDirectory)
     throw systemError('EINVAL', 'O_CREAT and O_DIRECTORY exclude each other', { syscall: 'open', path })
-  const make = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): Promise<OpenInode> =>
-    fs.openInodes.openNew(fs, (claim) =>
-      create(fs, { parent, name }, { kind: 'file', mode }, 'open', path, limits, claim),
-    )
+  const make = (place: Pick<NamePlace, 'parent' | 'name'>): Promise<OpenInode> =>
+    makeOpen(fs, place, { mode, ...ownOwner() }, { limits, syscall: 'open', path })
   // O_CREAT with O_EXCL asks for nothing but the name, and follows no symlink.
   if (creates && request.isExclusive) {
     const place = await lastOf(fs, path, 'open')
@@ -72,7 +66,7 @@ export async function openAt(
       if (mustBeDirectory && dentry.kind !== 'directory')
         throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'open', path })
       mustBeFile(dentry.kind, path)
-      if (request.mayWrite && isLost(place)) {
+      if (request.mayWrite && isInLostAndFound(place)) {
         throw systemError('EPERM', 'files of lost+found are for reading; copy it out', { syscall: 'open', path })
       }
       const open = await fs.openInodes.open(fs, dentry.ino)
@@ -98,7 +92,8 @@ export function openKnown(
   { creates, isExclusive, mustBeDirectory }: Pick<FileRequest, 'creates' | 'isExclusive' | 'mustBeDirectory'>,
 ): OpenInode | Promise<OpenInode | undefined> | undefined {
   const place = fs.knownPaths.place(path)
-  if (place?.dentry?.kind !== 'file' || isLost(place) || mustBeDirectory || (creates && isExclusive)) return undefined
+  if (place?.dentry?.kind !== 'file' || isInLostAndFound(place) || mustBeDirectory || (creates && isExclusive))
+    return undefined
   return fs.openInodes.open(fs, place.dentry.ino)
 }
 
@@ -112,9 +107,8 @@ export async function openUnnamed(
   const inode = await inodeAt(fs, directory, 'open')
   if (inode.kind !== 'directory')
     throw systemError('ENOTDIR', 'this is not a directory', { syscall: 'open', path: directory })
-  const what = { kind: 'file' as const, mode: newPermissions(fs, mode, 0o666) }
-  const place = { parent: inode.ino, name: undefined }
-  return fs.openInodes.openNew(fs, (claim) => create(fs, place, what, 'open', directory, limits, claim))
+  const what = { mode: newPermissions(fs, mode, 0o666), ...ownOwner() }
+  return makeOpen(fs, { parent: inode.ino, name: undefined }, what, { limits, syscall: 'open', path: directory })
 }
 
 function mustBeFile(kind: InodeKind, path: string): void {
@@ -133,8 +127,8 @@ export async function makeDirectory(
 ): Promise<void> {
   const mode = newPermissions(fs, options.mode, 0o777) & DIRECTORY_BITS
   const limits = limitsOf(fs)
-  const make = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): Promise<Inode> =>
-    create(fs, { parent, name }, { kind: 'directory', mode }, 'mkdir', path, limits)
+  const make = (place: Pick<NamePlace, 'parent' | 'name'>): Promise<Inode> =>
+    makeInode(fs, place, { kind: 'directory', mode, ...ownOwner() }, { limits, syscall: 'mkdir', path })
   if (options.recursive !== true) {
     await make(await nameAt(fs, path, 'mkdir', taken))
     return
@@ -192,11 +186,14 @@ export async function makeNode(
   await makeNew(fs, path, { kind, mode: newPermissions(fs, options.mode, 0o666), rdev: isDevice ? rdev : 0 }, 'mknod')
 }
 
-async function makeNew(fs: FileSystem, path: string, what: What, syscall: string): Promise<void> {
+async function makeNew(fs: FileSystem, path: string, what: Omit<What, 'uid' | 'gid'>, syscall: string): Promise<void> {
   const place = await nameAt(fs, path, syscall, taken)
   await mustNotEndWithSlash(fs, place, syscall, path)
-  await create(fs, place, what, syscall, path, limitsOf(fs))
+  await makeInode(fs, place, { ...what, ...ownOwner() }, { limits: limitsOf(fs), syscall, path })
 }
+
+/** What this process makes is its own. */
+const ownOwner = (): Pick<What, 'uid' | 'gid'> => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 })
 
 /** Only a directory's name may end with '/': EEXIST, ENOENT. */
 async function mustNotEndWithSlash(fs: FileSystem, place: NamePlace, syscall: string, path: string): Promise<void> {
@@ -206,29 +203,11 @@ async function mustNotEndWithSlash(fs: FileSystem, place: NamePlace, syscall: st
     : alreadyThere(syscall, path)
 }
 
-type What = Pick<CreateRequest, 'kind' | 'mode' | 'target' | 'rdev'>
-
-async function create(
-  fs: FileSystem,
-  { parent, name }: { readonly parent: InodeNumber; readonly name: string | undefined },
-  what: What,
-  syscall: string,
-  path: string,
-  limits: Limits,
-  claim?: (ino: InodeNumber) => void,
-): Promise<Inode> {
-  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  const request = { parent, name, ...what, ...owner, nowNs: nowNs(fs) }
-  return named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
-}
-
 /** Gives an inode one more name; an unnamed file its first. EEXIST, EPERM (a directory, lost+found), ENOENT. */
 export async function linkInode(fs: FileSystem, ino: InodeNumber, from: string, to: string): Promise<void> {
   const place = await nameAt(fs, to, 'link', taken)
   await mustNotEndWithSlash(fs, place, 'link', to)
-  const { parent, name } = place
-  const request = { ino, parent, name, nowNs: nowNs(fs) }
-  await named('link', from, () => fs.metadata.link(request, patienceOf(fs.table, limitsOf(fs))), to)
+  await makeLink(fs, ino, place, { limits: limitsOf(fs), syscall: 'link', path: from, dest: to })
 }
 
 const newPermissions = (fs: FileSystem, mode: number | undefined, base: number): number =>
@@ -251,22 +230,12 @@ export async function* portionsOf(fs: FileSystem, path: string): AsyncGenerator<
 }
 
 /** Takes a name away that is no directory's; in lost+found the file itself. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders. */
-export async function removeName(fs: FileSystem, path: string, options: BusyOptions): Promise<void> {
+export async function unlinkPath(fs: FileSystem, path: string, options: BusyOptions): Promise<void> {
   const limits = limitsOf(fs, options)
   const place = await nameAt(fs, path, 'unlink', () => 'EISDIR')
-  const { parent, name, hasSlash } = place
-  if (isLost(place)) {
-    mustBeWritable(fs, 'unlink', path)
-    const file = await fs.known.lookUp(place.parent, place.name)
-    if (file === null) throw notThere('unlink', path)
-    await reclaimLostFile(fs, { ino: file.ino, name: place.name }, 'unlink')
-    return fs.freed()
-  }
-  if (hasSlash) slashMeansDirectory(await fs.known.lookUp(parent, name), { syscall: 'unlink', path })
-  const request = { parent, name, nowNs: nowNs(fs) }
-  await takeName(fs, options, limits, 'unlink', path, (decide, patience) =>
-    named('unlink', path, () => fs.metadata.unlink(request, decide, patience)),
-  )
+  if (place.hasSlash && !isInLostAndFound(place))
+    slashMeansDirectory(await fs.known.lookUp(place.parent, place.name), { syscall: 'unlink', path })
+  await removeName(fs, place, { busy: options.busy, limits, syscall: 'unlink', path })
 }
 
 /** Whose path ends with '/' is a directory, or is not there. */
@@ -276,15 +245,14 @@ function slashMeansDirectory(dentry: Dentry | null, detail: SystemErrorDetail): 
 }
 
 /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
-export async function removeDirectory(fs: FileSystem, path: string): Promise<void> {
+export async function removeDirectoryPath(fs: FileSystem, path: string): Promise<void> {
   const refusals = { '.': 'EINVAL', '..': 'ENOTEMPTY', '/': 'EBUSY' } as const
-  const { parent, name } = await nameAt(fs, path, 'rmdir', (last) => refusals[last])
-  const request = { parent, name, nowNs: nowNs(fs) }
-  await named('rmdir', path, () => fs.metadata.removeDirectory(request))
+  const place = await nameAt(fs, path, 'rmdir', (last) => refusals[last])
+  await removeDirectory(fs, place, { limits: limitsOf(fs), syscall: 'rmdir', path })
 }
 
-/** Renames, whole or not at all. A file that is replaced: as in `removeName`. */
-export async function renameName(
+/** Renames, whole or not at all. A file that is replaced: as in `unlinkPath`. */
+export async function renamePath(
   fs: FileSystem,
   from: string,
   to: string,
@@ -297,17 +265,13 @@ export async function renameName(
   mustBeName(target, to, 'rename', () => (options.mode === 'noReplace' ? 'EEXIST' : 'EBUSY'))
   checkName(source.name, 'rename', from)
   if (source.hasSlash || target.hasSlash) await checkSlashes(fs, source, target, options.mode, from, to)
-  const request = {
-    fromParent: source.parent,
-    fromName: source.name,
-    toParent: target.parent,
-    toName: target.name,
-    mode: options.mode,
-    nowNs: nowNs(fs),
-  }
-  await takeName(fs, options, limits, 'rename', to, (decide, patience) =>
-    named('rename', from, () => fs.metadata.rename(request, decide, patience), to),
-  )
+  await moveName(fs, source, target, options.mode, {
+    busy: options.busy,
+    limits,
+    syscall: 'rename',
+    path: from,
+    dest: to,
+  })
 }
 
 /** What a path that ends with '/' must be. Of what is not there, or is and must not be, the store says so itself. */
@@ -329,27 +293,8 @@ async function checkSlashes(
   if (source.hasSlash || mode !== 'exchange') slashMeansDirectory(moved, detail)
 }
 
-/** Takes a name away, by `take`, when the policy lets the blocks go of the file whose last it is. */
-async function takeName(
-  fs: FileSystem,
-  options: BusyOptions,
-  limits: Limits,
-  syscall: string,
-  path: string,
-  take: TakeName,
-): Promise<void> {
-  const policyOf = (inode: Inode): BusyPolicy => busyPolicyOf(fs, inode, options)
-  const loss = await breakLastName(fs, { policyOf, limits, syscall, path }, take)
-  if (loss.isGone) fs.freed()
-  else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, loss.inode.ino)
-}
-
 /** What '/', '.' and '..' are for who makes a name. */
 const taken = (): string => 'EEXIST'
-
-/** Sequestered; what fsck reconnected there, as `#INODE`, is a file as any other. */
-const isLost = ({ parent, name }: Pick<NamePlace, 'parent' | 'name'>): boolean =>
-  parent === LOST_AND_FOUND_INODE && !name.startsWith('#')
 
 const alreadyThere = (syscall: string, path: string): Error =>
   systemError('EEXIST', 'there is a file or directory already', { syscall, path })

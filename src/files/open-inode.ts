@@ -20,7 +20,7 @@ import { NEVER } from '../layout/claims.ts'
 import type { PinTable } from '../layout/pin-table.ts'
 import { bucketOf } from '../layout/format.ts'
 import type { Inode, Layout, Metadata } from '../metadata/metadata.ts'
-import type { Extent, InodeNumber } from '../units.ts'
+import type { Extent, FileRange, InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import type { Place } from './places.ts'
 import { Places } from './places.ts'
@@ -39,12 +39,14 @@ export class OpenInode implements Basis {
   handles = 0
   /** Record of kind "open" in the own slot. */
   openRecord = -1
+  /** It was seen with a name after that was published, or made by us: its content stays until the last close. */
+  isHeld = false
   /** As last read; not before `isCached`. */
   inode!: Inode
   /** Bytes. */
   size = 0
-  /** Blocks beyond EOF were allocated ahead for appends: the last close trims them. */
-  hasPreallocation = false
+  /** Blocks that were allocated ahead for appends: the last close gives back those that are past EOF then. */
+  preallocated: readonly FileRange[] = []
   /** What the cache was read under: a {@link Basis} of claims. */
   generation = 0
   arrivals = NEVER

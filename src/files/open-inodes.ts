@@ -49,12 +49,25 @@ export class OpenInodes {
       this.#idle--
     }
     open.handles++
-    return open.isCurrent(fs) && open.inode.nlink > 0 ? open : this.#afterLook(fs, open)
+    if (!open.isCurrent(fs) || open.inode.nlink === 0) return this.#afterLook(fs, open)
+    open.isHeld = true
+    return open
+  }
+
+  /** One more handle of what this participant has open, whether it has a name still or not. undefined: it has not. */
+  openAgain(ino: InodeNumber): OpenInode | undefined {
+    const open = this.#byNumber.get(ino)
+    if (open?.isHeld !== true) return undefined
+    open.handles++
+    return open
   }
 
   async #afterLook(fs: FileSystem, open: OpenInode): Promise<OpenInode | undefined> {
     try {
-      if ((await lookAgain(fs, open)) && open.inode.nlink > 0) return open
+      if ((await lookAgain(fs, open)) && open.inode.nlink > 0) {
+        open.isHeld = true
+        return open
+      }
     } catch (error) {
       await this.close(fs, open)
       throw error
@@ -82,6 +95,7 @@ export class OpenInodes {
       assert(claimed !== undefined, 'the metadata made an inode without having it claimed')
       const { record, generation, mark } = claimed
       open.openRecord = record
+      open.isHeld = true
       open.handles = 1
       open.adopt({ inode, extents: [] }, generation, mark)
       this.#byNumber.set(inode.ino, open)
@@ -99,7 +113,7 @@ export class OpenInodes {
 
   /** Those with blocks that were allocated ahead. */
   get withPreallocation(): OpenInode[] {
-    return [...this.#byNumber.values()].filter((open) => open.hasPreallocation)
+    return [...this.#byNumber.values()].filter((open) => open.preallocated.length > 0)
   }
 
   /** What was written to in place since its times were last stored. */
@@ -121,13 +135,13 @@ export class OpenInodes {
   close(fs: FileSystem, open: OpenInode): Promise<void> | undefined {
     open.handles--
     if (open.handles > 0) return undefined
-    return open.hasNewContent || open.hasPreallocation ? this.#endAfterStore(fs, open) : this.#end(fs, open)
+    return open.hasNewContent || open.preallocated.length > 0 ? this.#endAfterStore(fs, open) : this.#end(fs, open)
   }
 
   async #endAfterStore(fs: FileSystem, open: OpenInode): Promise<void> {
     try {
       await storeTimes(fs, open)
-      if (open.handles === 0 && open.hasPreallocation) await trimPreallocation(fs, open)
+      if (open.handles === 0 && open.preallocated.length > 0) await trimPreallocation(fs, open)
     } finally {
       await this.#end(fs, open)
     }
@@ -138,6 +152,7 @@ export class OpenInodes {
     if (open.handles > 0 || open.openRecord < 0) return undefined
     fs.table.own.release(open.openRecord)
     open.openRecord = -1
+    open.isHeld = false
     if (open.isCurrent(fs) && open.inode.nlink > 0) {
       this.#keep(open)
       return undefined

@@ -142,7 +142,19 @@ export async function pinRange(
 
 /** Pins without waiting: EAGAIN where `pinRange` would wait for a change, an allocation or a remote store; ERANGE past EOF. */
 export function pinRangeNow(fs: FileSystem, open: OpenInode, range: PinRange, path: string | undefined): Pinned {
-  let outcome = tryPin(fs, open, range, false)
+  const outcome = tryPin(fs, open, range, false)
+  return typeof outcome === 'string' ? pinAfterLook(fs, open, range, path, outcome) : outcome
+}
+
+/** The slow way: what was in the way may be so no more. */
+function pinAfterLook(
+  fs: FileSystem,
+  open: OpenInode,
+  range: PinRange,
+  path: string | undefined,
+  first: PinObstacle,
+): Pinned {
+  let outcome: Pinned | PinObstacle = first
   for (let tries = 0; typeof outcome === 'string' && tries < 3; tries++) {
     if (outcome === 'break' || outcome === 'stable' || (outcome === 'hole' && range.mode === 'write' && tries > 0))
       break

@@ -7,31 +7,46 @@ import type { CutRequest } from '../layout/break-layout.ts'
 import { breakLayout } from '../layout/break-layout.ts'
 import type { BusyPolicy } from '../metadata/metadata.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
-import type { Limits } from '../layout/waiting.ts'
 import { mustRefresh } from './data.ts'
 import type { FileSystem } from './file-system.ts'
-import { withSpace } from './file-system.ts'
-import { checkSize } from './growth.ts'
+import { busyPolicyOf, withSpace } from './file-system.ts'
+import { checkSize, growTo } from './growth.ts'
+import type { BusyCall, Call } from './making.ts'
 import type { OpenInode } from './open-inode.ts'
+import { moved } from './preallocation.ts'
 
 /** How a layout change is to be made. */
-export interface Cutting {
+export interface Cutting extends Call {
   readonly busy: BusyPolicy
-  readonly limits: Limits
   /** Records of the leases that are not asked. */
   readonly ownLeases: ReadonlySet<number>
-  /** For errors. */
-  readonly syscall: string
-  readonly path: string
 }
 
-/** Everything from `size` on goes. */
-export const truncateTo = (fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> =>
-  cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size, cause: 'truncate' })
+/** No leases of the caller's own. */
+const NO_LEASES: ReadonlySet<number> = new Set()
 
-/** Bytes [start, end) become a hole; the size stays. */
-export const punch = (fs: FileSystem, open: OpenInode, start: number, end: number, how: Cutting): Promise<void> =>
-  cut(fs, open, how, { start, end, cause: 'punch' })
+/** For a layout change: the file as it is now, and the policy that follows from it. */
+export async function cuttingOf(
+  fs: FileSystem,
+  open: OpenInode,
+  { busy, ...call }: BusyCall,
+  ownLeases = NO_LEASES,
+): Promise<Cutting> {
+  await mustRefresh(fs, open, call.syscall, call.path)
+  return { ...call, busy: busyPolicyOf(fs, open.inode, { busy }), ownLeases }
+}
+
+/** Sets the size. Shorter: everything from there on goes. Longer: zeros, no blocks. */
+export function resize(fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> {
+  if (size >= open.size) return growTo(fs, open, size, how.limits, how.path)
+  return cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size, cause: 'truncate' })
+}
+
+/** Bytes [start, end) become a hole, as far as the file goes; the size stays. */
+export async function punch(fs: FileSystem, open: OpenInode, start: number, end: number, how: Cutting): Promise<void> {
+  const last = Math.min(end, open.size)
+  if (start < last) await cut(fs, open, how, { start, end: last, cause: 'punch' })
+}
 
 /**
  * Bytes [start, end) become zeros, in fresh blocks: what was there leaves the file as by a punch. The file grows to `end`
@@ -102,6 +117,8 @@ async function cut(
   const breaking = (): ReturnType<typeof breakLayout> => breakLayout(fs, request)
   const result = await withSpace(fs, how.syscall, how.path, breaking, () => fs.makeSpaceToFree())
   if (result === undefined) await mustRefresh(fs, open, how.syscall, how.path)
+  const { shift = 0, end } = change
+  if (shift !== 0) open.preallocated = moved(open.preallocated, end / BLOCK_SIZE, shift / BLOCK_SIZE)
   fs.freed()
 }
 

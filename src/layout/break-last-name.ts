@@ -59,7 +59,8 @@ function waitAndTake(
   const change = { ...request, ino, busy }
   return withBreak(door, change, BreakState.committing, 0, MAX_FILE_SIZE, async (broken) => {
     for (let { extents, generation } = first; ;) {
-      const allowed = await untilPolicyAllows(door, change, broken, deviceBytesOf(extents), generation)
+      const targets = deviceBytesOf(extents)
+      const allowed = await untilPolicyAllows(door, change, broken, { extents, targets }, generation)
       broken.set(BreakState.committing)
       const settleBy = allowed === 'moved' ? settleTime(door, request.limits) : allowed
       const outcome = await attempt(door, request, take, ino, settleBy)

@@ -27,7 +27,7 @@ import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '.
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, firstStateOf, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
+import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { bucketOf } from './format.ts'
@@ -40,6 +40,8 @@ import { patienceOf } from './waiting.ts'
 export interface CutRequest extends BreakRequest {
   /** First byte that leaves; 'past end': the first block wholly past EOF, as EOF is at the commit. */
   readonly start: number | 'past end'
+  /** With 'past end': no byte before this one leaves. */
+  readonly least?: number
   /** The byte behind the last; MAX_FILE_SIZE: up to the end, whatever that is. Equal to `start`: none leaves. */
   readonly end: number
   /** What follows from byte `end` on moves by so many bytes; a multiple of the block size, as `end`. Default 0. */
@@ -74,9 +76,11 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
       const generation = table.generation(bucket)
       const layout = await door.metadata.layout(ino)
       if (layout === undefined || (request.onlyIfOrphan === true && layout.inode.nlink > 0)) return undefined
+      const { extents } = layout
+      if (await letsPass(door, request, broken, extents, generation)) continue
       const cut = cutOf(request, layout)
       const targets = deviceBytesOf(layout.extents, cut.start, shift === 0 ? end : MAX_FILE_SIZE)
-      const settleBy = await untilPolicyAllows(door, request, broken, targets, generation)
+      const settleBy = await untilPolicyAllows(door, request, broken, { extents, targets }, generation)
       if (settleBy === 'moved') continue
       let attempt: LayoutChangeResult | 'again'
       try {
@@ -94,10 +98,12 @@ export async function breakLayout(door: Door, request: CutRequest): Promise<Layo
 }
 
 /** Who makes a file longer cuts from EOF: bytes past it may be anything, and are to read as zeros. */
-function cutOf({ start, end, sizeAfter }: CutRequest, { inode }: Layout): Cut {
-  const first = start === 'past end' ? Math.ceil(inode.size / BLOCK_SIZE) * BLOCK_SIZE : start
+function cutOf({ start, least = 0, end, sizeAfter }: CutRequest, { inode }: Layout): Cut {
+  const pastEnd = Math.max(Math.ceil(inode.size / BLOCK_SIZE) * BLOCK_SIZE, least)
+  const first = start === 'past end' ? pastEnd : start
   const size = sizeAfter?.(inode.size) ?? inode.size
   return {
+    reachesEnd: end >= (start === 'past end' ? MAX_FILE_SIZE : inode.size),
     start: size > inode.size ? Math.min(first, inode.size) : first,
     end,
     shortens: size < inode.size && size === first,

@@ -8,7 +8,8 @@
 import type { Device } from '../device/device.ts'
 import { systemError } from '../errors.ts'
 import type { BusyPolicy, LayoutDecision, Metadata } from '../metadata/metadata.ts'
-import type { InodeNumber } from '../units.ts'
+import type { Extent, InodeNumber } from '../units.ts'
+import { changeHolders } from './changes-under-way.ts'
 import { Break, breakAt, BreakState, bucketOf } from './format.ts'
 import type { Witness } from './holders.ts'
 import { describeHolders, holderOf } from './holders.ts'
@@ -16,6 +17,7 @@ import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
 import { isFenced } from './leases.ts'
 import type { PinTable } from './pin-table.ts'
+import { Queue } from './queue.ts'
 import type { Limits, Waiting } from './waiting.ts'
 
 /** How long a change gives copies and tentative pins, which end by themselves in microseconds, before it counts them as pins. */
@@ -45,10 +47,14 @@ export const ROLL_BACK: LayoutDecision = { commit: false }
 export const firstStateOf = ({ busy }: Pick<BreakRequest, 'busy'>): number =>
   busy === 'wait' ? BreakState.waiting : BreakState.committing
 
-/** The own break of a change under way. */
+/** The own break of a change under way: of bytes [start, end). */
 export interface OwnBreak {
   readonly index: number
+  readonly start: number
+  readonly end: number
   readonly sinceMs: number
+  /** Its place among other changes. */
+  readonly queue: Queue
   set(state: number): void
 }
 
@@ -70,16 +76,40 @@ export async function withBreak<T>(
     ))
   try {
     const sinceMs = table.own.words.getWide(breakAt(index) + Break.since)
-    return await action({ index, sinceMs, set: (next) => table.setBreakState(index, next) })
+    const arrival = table.own.words.get(breakAt(index) + Break.arrival)
+    const queue = new Queue(table, request.ino, { start, end, arrival })
+    return await action({ index, start, end, sinceMs, queue, set: (next) => table.setBreakState(index, next) })
   } finally {
     table.takeBreakBack(index)
   }
 }
 
 /**
+ * Under `wait`: waits while an earlier change of the range has its turn (queue.ts). True: it waited, so look again before
+ * anything is made of what the file was.
+ */
+export async function letsPass(
+  door: Door,
+  request: BreakRequest,
+  { queue }: OwnBreak,
+  extents: readonly Extent[],
+  generation: number,
+): Promise<boolean> {
+  if (request.busy !== 'wait' || !queue.isBehind(extents)) return false
+  const hasMoved = (): boolean => door.table.generation(bucketOf(request.ino)) !== generation
+  await door.waiting.until(
+    () => (hasMoved() || !queue.isBehind(extents) ? true : undefined),
+    request.limits,
+    () => cameFirst(door, request),
+  )
+  return true
+}
+
+/**
  * Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing.
  * Returns until when copies are to be settled rather than counted as pins; 'moved': another change was committed while we
- * waited for pins, which may hold blocks that are not the file's any more, so look at the layout again.
+ * waited for pins, which may hold blocks that are not the file's any more, so look at the layout again. Under `wait` changes
+ * of one range go in the order in which they came (queue.ts); `extents` are those of the whole file.
  *
  * A copy that does not settle has a stopped owner. `fail` refuses, `sequester` takes it for a pin, `wait` waits for it as
  * well, up to its limits, letting the copies of others go on in between.
@@ -88,7 +118,7 @@ export async function untilPolicyAllows(
   door: Door,
   request: BreakRequest,
   broken: OwnBreak,
-  targets: readonly DeviceBytes[],
+  { extents, targets }: { readonly extents: readonly Extent[]; readonly targets: readonly DeviceBytes[] },
   generation: number,
 ): Promise<number | 'moved'> {
   const { table, waiting } = door
@@ -96,16 +126,18 @@ export async function untilPolicyAllows(
   const hasMoved = (): boolean => table.generation(bucketOf(request.ino)) !== generation
   const claims = (): ClaimView[] =>
     overlappingClaims(table, targets).filter((claim) => !isFenced(table, request.ino, claim))
-  const stillPinned = (): Error => busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', claims())
+  const stillPinned = (): Error => {
+    const left = claims()
+    return left.length === 0
+      ? cameFirst(door, request)
+      : busyError(door, request, 'ETIMEDOUT', 'the blocks are still pinned', left)
+  }
   for (;;) {
     if (busy === 'wait') {
       broken.set(BreakState.waiting)
       // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
-      await waiting.until(
-        () => (hasMoved() || claims().every((claim) => claim.kind === 'copy') ? true : undefined),
-        limits,
-        stillPinned,
-      )
+      const isFirst = (): boolean => claims().every((claim) => claim.kind === 'copy') && !broken.queue.isBehind(extents)
+      await waiting.until(() => (hasMoved() || isFirst() ? true : undefined), limits, stillPinned)
       if (hasMoved()) return 'moved'
     }
     broken.set(BreakState.committing)
@@ -142,6 +174,12 @@ const timeIsUp = (): Error => settleTimeIsUp
 const ignoreTimeIsUp = (error: unknown): undefined => {
   if (error !== settleTimeIsUp) throw error
   return undefined
+}
+
+function cameFirst(door: Door, { ino, syscall, path }: BreakRequest): Error {
+  const holders = changeHolders(door, ino).filter(({ slot }) => slot !== door.table.own.index)
+  const what = `another layout change of the range came first (${describeHolders(holders)}); wait longer`
+  return systemError('ETIMEDOUT', what, { syscall, path, holders })
 }
 
 /** EBUSY or ETIMEDOUT with the holders in it. */

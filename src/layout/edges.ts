@@ -54,19 +54,19 @@ export interface EdgePlan {
   zeroInPlace(): void
 }
 
-/** Bytes [start, end) of the file; `shortens`: it ends at `start` afterwards. */
+/** Bytes [start, end) of the file, and with `reachesEnd` all blocks behind; `shortens`: it ends at `start` afterwards. */
 export interface Cut {
   readonly start: number
   readonly end: number
+  readonly reachesEnd: boolean
   readonly shortens: boolean
 }
 
 export function planEdges(work: EdgesOf, layout: Layout, cut: Cut): EdgePlan {
-  const reachesEnd = cut.end >= layout.inode.size
-  const edges = edgesOf(layout, cut, reachesEnd)
+  const edges = edgesOf(layout, cut)
   const treatments = edges.map((edge) => treatmentOf(work, edge, cut.shortens))
   const replace = edges.filter((_, i) => treatments[i] === 'replace')
-  const whole = wholeBlocks(cut, reachesEnd)
+  const whole = wholeBlocks(cut)
   const ranges = [...(whole.start < whole.end ? [whole] : []), ...replace.map(blockRange)]
   return {
     remove: ranges.sort((a, b) => a.start - b.start),
@@ -84,19 +84,19 @@ export function planEdges(work: EdgesOf, layout: Layout, cut: Cut): EdgePlan {
 }
 
 /** Blocks of which every byte is cut; to the end of all blocks when the cut reaches EOF. */
-function wholeBlocks(cut: Cut, reachesEnd: boolean): FileRange {
+function wholeBlocks(cut: Cut): FileRange {
   const start = Math.ceil(cut.start / BLOCK_SIZE) as FileBlock
-  const end = reachesEnd ? Math.ceil(MAX_FILE_SIZE / BLOCK_SIZE) : Math.floor(cut.end / BLOCK_SIZE)
+  const end = cut.reachesEnd ? Math.ceil(MAX_FILE_SIZE / BLOCK_SIZE) : Math.floor(cut.end / BLOCK_SIZE)
   return { start, end: end as FileBlock }
 }
 
 const blockRange = ({ fileBlock }: Edge): FileRange => ({ start: fileBlock, end: (fileBlock + 1) as FileBlock })
 
-function edgesOf(layout: Layout, cut: Cut, reachesEnd: boolean): Edge[] {
+function edgesOf(layout: Layout, cut: Cut): Edge[] {
   const first = Math.floor(cut.start / BLOCK_SIZE)
   const last = Math.floor(cut.end / BLOCK_SIZE)
   const from = cut.start % BLOCK_SIZE
-  const to = reachesEnd ? 0 : cut.end % BLOCK_SIZE
+  const to = cut.reachesEnd ? 0 : cut.end % BLOCK_SIZE
   const edges: Edge[] = []
   const add = (fileBlock: number, start: number, end: number): void => {
     const extent = layout.extents.find((e) => e.fileBlock <= fileBlock && fileBlock < e.fileBlock + e.count)

@@ -22,9 +22,21 @@ export const Table = {
    * pool at rest may be over.
    */
   openings: 3,
+  /** Not 0: a flush of the device or a sync of the log has failed since the pool was opened afresh; nobody may sync any more. */
+  syncFailed: 4,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024
+
+/**
+ * In the header, a word for each class of regions of 2 MiB, the largest folio of the page cache: punches under way in the
+ * low 8 bits, how many there have been above (punch-marks.ts).
+ */
+export const PUNCHES_START = 512
+export const PUNCHES = 512
+export const PUNCHES_UNDER_WAY = 0xff
+/** Blocks of such a region. */
+export const FOLIO_SHIFT = 9
 
 /**
  * One bucket for each hash of an inode number, a cache line each.
@@ -92,6 +104,8 @@ export const Break = {
   cause: 10,
   /** Bytes of the first block before what is asked of leases | bytes of the last block behind it << 12. */
   edges: 11,
+  /** The bucket's `arrivals` before it: who came first. */
+  arrival: 12,
 } as const
 export const BreakCause = { none: 0, truncate: 1, punch: 2, zero: 3, collapse: 4, insert: 5 } as const
 export const CAUSE_MASK = 0xff

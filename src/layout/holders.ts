@@ -54,6 +54,19 @@ export function openHolders(table: PinTable, witness: Witness, ino: InodeNumber)
   return holders
 }
 
+/** Whether another participant may be changing bytes of the inode: has it open, or pinned for writing. */
+export function storesElsewhere(table: PinTable, ino: InodeNumber): boolean {
+  for (const slot of table.attached()) {
+    if (slot === table.own.index) continue
+    const isOpen = [...table.records(slot, RecordKind.open)].some(
+      ({ chunk, at }) => chunk.getWide(at + Record.ino) === ino,
+    )
+    const isPinned = (): boolean => claimsOf(table, slot).some((claim) => claim.ino === ino && claim.isWrite)
+    if ((isOpen || isPinned()) && !table.reapIfDead(slot)) return true
+  }
+  return false
+}
+
 /** Whoever is inside a metadata transaction. */
 export function transactionHolders(table: PinTable, witness: Witness): Holder[] {
   const holders: Holder[] = []

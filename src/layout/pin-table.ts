@@ -8,7 +8,6 @@
  *   3. A dead owner's break goes only after the generation of its bucket went up (section 5 of the design): its death
  *      may lie between commit and generation.
  */
-import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import * as format from './format.ts'
 import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
@@ -30,6 +29,9 @@ const {
   FILTER_WORDS,
   FORMAT_VERSION,
   KIND_MASK,
+  PUNCHES,
+  PUNCHES_START,
+  PUNCHES_UNDER_WAY,
   RECALL_SHIFT,
   Record,
   RecordFlag,
@@ -71,22 +73,17 @@ export interface BreakView {
   readonly cause: number
   /** Of what is asked of leases. */
   readonly edges: number
+  /** Of two in one bucket the lower one, modulo 2^32, came first. */
+  readonly arrival: number
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
 const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
   table.load(Table.magic) === TABLE_MAGIC ? slotCountIn(table) : 0
 
-/**
- * Refuses a table that is no table, or one of another format: asked when somebody has the pool open, and so knows it better.
- * EUCLEAN, EPROTONOSUPPORT.
- */
+/** EUCLEAN: the table is none, and somebody has the pool open, and so knows it better. */
 export function requireTable({ table }: Pick<TableMemory, 'table'>): void {
   if (table.load(Table.magic) !== TABLE_MAGIC) throw damagedTable('it is none')
-  const version = table.load(Table.version)
-  if (version === FORMAT_VERSION) return
-  const explanation = `the pool is open in a Holdfast whose pin table has version ${version}; this one knows version ${FORMAT_VERSION} only`
-  throw systemError('EPROTONOSUPPORT', explanation, { syscall: 'open' })
 }
 
 /** Prepares the table file for a pool that nobody has open: no slot is attached, no break published. */
@@ -98,6 +95,8 @@ export function resetTable(memory: TableMemory): void {
   }
   // Generations and arrivals go on from where they were: going on can't repeat one.
   for (let i = bucketOf(0); i < TABLE_WORDS; i++) if (table.get(i) !== 0 && isCount(i)) table.set(i, 0)
+  // Of who died while it punched. The count goes on, for a reader that nobody counts as alive.
+  for (let i = PUNCHES_START; i < PUNCHES_START + PUNCHES; i++) table.set(i, (table.get(i) | PUNCHES_UNDER_WAY) + 1)
   table.store(Table.version, FORMAT_VERSION)
   table.store(Table.magic, TABLE_MAGIC)
 }
@@ -201,9 +200,9 @@ export class PinTable {
     return this.#table.load(bucket + Bucket.arrivals) >>> 0
   }
 
-  /** For `publishBreak`, after the break is counted in `breaks` and before anything is scanned for it. */
-  countArrival(bucket: number): void {
-    this.#table.add(bucket + Bucket.arrivals, 1)
+  /** For `publishBreak`, after the break is counted in `breaks` and before anything is scanned for it. Returns how many came before. */
+  countArrival(bucket: number): number {
+    return this.#table.add(bucket + Bucket.arrivals, 1)
   }
 
   /** How many stable pins may be published in the bucket; 0: none is. */
@@ -226,6 +225,7 @@ export class PinTable {
         if (from < end && start < to) {
           const cause = words.load(at + Break.cause)
           const edges = words.get(at + Break.edges)
+          const arrival = words.get(at + Break.arrival)
           yield {
             slot,
             index,
@@ -236,6 +236,7 @@ export class PinTable {
             sinceMs: words.getWide(at + Break.since),
             cause,
             edges,
+            arrival,
           }
         }
       }
@@ -262,7 +263,7 @@ export class PinTable {
       words.store(at + Break.state, BreakState.preparing)
       if (index >= words.load(Slot.breakCount)) words.store(Slot.breakCount, index + 1)
       this.#table.add(bucketOf(ino) + Bucket.breaks, 1)
-      this.countArrival(bucketOf(ino))
+      words.set(at + Break.arrival, this.countArrival(bucketOf(ino)))
       words.store(at + Break.state, state)
       return index
     }

@@ -7,13 +7,12 @@
  * DEATH_TICK_MS each waiter looks again, and looking reaps dead owners. Nothing else polls.
  *
  * No thread waits: the doorbell is a FIFO that the event loop watches.
- *
- * The alarm. Who waits for long is told of, once: an operation that has spent `stuckAfterMs` in waits, however many, is
- * counted as stuck. What belongs to one operation is known by its limits, which it hands to each of its waits.
+ * Waits that last are told of: stuck-waits.ts.
  */
 import type { Patience } from '../metadata/metadata.ts'
 import { Slot } from './format.ts'
 import type { PinTable } from './pin-table.ts'
+import { StuckWaits } from './stuck-waits.ts'
 
 /** The death of an owner is noticed within this time. */
 const DEATH_TICK_MS = 250
@@ -26,18 +25,11 @@ export interface Limits {
   readonly partOf?: { readonly limits: Limits; readonly onTimeout: () => Error }
 }
 
-/** When a wait is stuck, and who is told: with what the wait would end with now, and how long it has lasted. */
-export interface StuckAlarm {
-  readonly afterMs: number
-  readonly tell: (error: Error, waitedMs: number) => void
-}
-
-const NO_ALARM: StuckAlarm = { afterMs: Infinity, tell: () => {} }
-
 /** What is left of the limits, for an operation of the metadata: its lock is waited for no longer than all the rest. */
-export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, { deadlineMs, signal }: Limits): Patience => ({
-  timeoutMs: Math.max(0, deadlineMs - clock.nowMs()),
-  signal,
+export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, limits: Limits): Patience => ({
+  timeoutMs: Math.max(0, limits.deadlineMs - clock.nowMs()),
+  signal: limits.signal,
+  operation: limits.partOf?.limits ?? limits,
 })
 
 export class Waiting {
@@ -47,20 +39,17 @@ export class Waiting {
   readonly #watchers = new Set<() => void>()
   /** Ends each wait that is under way. */
   readonly #ends = new Set<(error: Error) => void>()
-  readonly #alarm: StuckAlarm
-  /** ms spent in waits, by the limits of their operation. */
-  readonly #waited = new WeakMap<Limits, number>()
-  #stuck = 0
+  readonly #stuck: StuckWaits
 
-  constructor(table: PinTable, alarm = NO_ALARM) {
+  constructor(table: PinTable, stuck = new StuckWaits(table.clock)) {
     this.#table = table
-    this.#alarm = alarm
+    this.#stuck = stuck
     table.bells.onRing(() => this.#look())
   }
 
   /** Operations that were found stuck so far, those that are over included. */
   get stuck(): number {
-    return this.#stuck
+    return this.#stuck.count
   }
 
   /**
@@ -73,19 +62,10 @@ export class Waiting {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const { clock } = this.#table
     const whole = limits.partOf ?? { limits, onTimeout }
-    const waitedBefore = this.#waited.get(whole.limits) ?? 0
-    const sinceMs = clock.nowMs()
-    const waitedMs = (): number => waitedBefore + clock.nowMs() - sinceMs
-    let isStuck = waitedBefore >= this.#alarm.afterMs
-    const sound = (): void => {
-      if (isStuck || waitedMs() < this.#alarm.afterMs) return
-      isStuck = true
-      this.#stuck++
-      this.#alarm.tell(whole.onTimeout(), waitedMs())
-    }
+    const watch = this.#stuck.begin(whole.limits, whole.onTimeout)
     let cancelTick = (): void => {}
     const finish = (): void => {
-      this.#waited.set(whole.limits, waitedMs())
+      watch.end()
       cancelTick()
       signal?.removeEventListener('abort', onAbort)
       this.#looks.delete(look)
@@ -111,7 +91,7 @@ export class Waiting {
           finish()
           reject(error)
         } else {
-          sound()
+          watch.look()
         }
       } catch (error) {
         finish()
@@ -125,7 +105,7 @@ export class Waiting {
       if (this.#looks.has(look)) arm()
     }
     const arm = (): void => {
-      const left = Math.min(deadlineMs - clock.nowMs(), isStuck ? Infinity : this.#alarm.afterMs - waitedMs())
+      const left = Math.min(deadlineMs - clock.nowMs(), watch.dueInMs())
       cancelTick = clock.after(Math.max(0, Math.min(DEATH_TICK_MS, left)), tick, true)
     }
     signal?.addEventListener('abort', onAbort)

@@ -79,6 +79,8 @@ export interface DirectoryEntry {
 export interface Patience {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** What the wait is part of: waits of one operation have the same object here, and are told of as one. */
+  readonly operation?: object | undefined
 }
 
 /**
@@ -95,7 +97,19 @@ export interface CreateRequest {
   /** Of a symlink, 1 to 4095 bytes. */
   readonly target?: string | undefined
   readonly rdev?: number | undefined
+  /** What else it has, by what its directory has. */
+  readonly along?: Along | undefined
   readonly nowNs: bigint
+}
+
+/** Asked inside the transaction, of an inode and its extended attributes: what follows, to be committed along with the rest. */
+export type Along = (inode: Inode, xattrOf: (name: string) => Uint8Array | undefined) => Follows
+
+export interface Follows {
+  /** Permission bits, instead of those asked for. */
+  readonly mode?: number | undefined
+  /** Extended attributes that are set; undefined: removed, if they are there. */
+  readonly xattrs?: readonly (readonly [name: string, value: Uint8Array | undefined])[] | undefined
 }
 
 export interface LinkRequest {
@@ -151,6 +165,13 @@ export interface AttributeChange {
   /** null: back to the pool's policy. */
   readonly busy?: BusyPolicy | null
   readonly dax?: DaxMode | null
+  /**
+   * What no directory has after a change of its owner or content: setuid, setgid where its group may execute it, and the
+   * attribute 'security.capability' go. Default false.
+   */
+  readonly dropsPrivileges?: boolean
+  /** Asked of the inode before the change. */
+  readonly along?: Along | undefined
   readonly nowNs: bigint
 }
 

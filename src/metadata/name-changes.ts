@@ -28,6 +28,7 @@ import type { NameLosses } from './name-loss.ts'
 import { checkName } from './names.ts'
 import type { NameTable } from './names.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
+import type { XattrTable } from './xattrs.ts'
 
 /** The bit of a directory's mode that gives its group to what is made in it. */
 const S_ISGID = 0o2000
@@ -37,6 +38,7 @@ const SYSCALLS: Partial<Record<InodeKind, string>> = { file: 'open', directory: 
 export class NameChanges {
   readonly #inodes: InodeTable
   readonly #names: NameTable
+  readonly #xattrs: XattrTable
   readonly #lostAndFound: LostAndFound
   readonly #losses: NameLosses
   readonly #marks: TransactionMarks
@@ -44,12 +46,14 @@ export class NameChanges {
   constructor(
     inodes: InodeTable,
     names: NameTable,
+    xattrs: XattrTable,
     lostAndFound: LostAndFound,
     losses: NameLosses,
     marks: TransactionMarks,
   ) {
     this.#inodes = inodes
     this.#names = names
+    this.#xattrs = xattrs
     this.#lostAndFound = lostAndFound
     this.#losses = losses
     this.#marks = marks
@@ -62,7 +66,8 @@ export class NameChanges {
     if (kind === 'symlink') checkTarget(request.target, name)
     const directory = this.#names.directory(parent, name ?? '', syscall)
     if (parent === LOST_AND_FOUND_INODE) throw forbidden(syscall, name ?? '')
-    const inode = this.#inodes.insert(newInode(request, directory))
+    const follows = request.along?.(directory, (xattr) => this.#xattrs.get(parent, xattr))
+    const inode = this.#inodes.insert(newInode({ ...request, mode: follows?.mode ?? request.mode }, directory))
     if (name === undefined) {
       assert(kind === 'file', 'only a file can be without a name')
     } else {
@@ -71,6 +76,7 @@ export class NameChanges {
       }
       this.#inodes.touchDirectory(parent, kind === 'directory' ? 1 : 0, nowNs)
     }
+    this.#xattrs.follow(inode.ino, follows)
     claim?.(inode.ino)
     return inode
   }

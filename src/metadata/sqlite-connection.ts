@@ -6,21 +6,23 @@
  *      loop of a process never holds the lock of the pool.
  *   2. SQLite never waits (timeout 0): its busy handler would freeze the event loop. The waiting is here, bounded and
  *      abortable (promise 4).
- *   3. meta.db and meta.db-shm are never opened by a descriptor of ours: closing it would drop SQLite's locks. The log,
+ *   3. No descriptor of ours for meta.db or meta.db-shm is ever closed: that would drop SQLite's locks. The log,
  *      meta.db-wal, carries no locks; it is synced through a descriptor of its own.
- *   4. After a failed sync nothing is done any more until the store is opened afresh: what the kernel dropped cannot be
- *      known.
+ *   4. After a failed sync, ours or anybody's, nothing is done any more until the store is opened afresh: what the kernel
+ *      dropped cannot be known.
  */
 import assert from 'node:assert/strict'
+import { openSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { openForReading, systemError } from '../errors.ts'
-import type { Holder } from '../errors.ts'
+import { isOfSync, openForReading, syncHasFailed, systemError } from '../errors.ts'
+import type { Holder, SyncGuard } from '../errors.ts'
 import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
 import { TransactionMarks } from './transaction-marks.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 import type { ChangeMarks, Patience } from './metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
+import { tryLock } from '../platform/file-lock.ts'
 
 export interface SqliteMetadataOptions {
   /** How long an operation waits for other writers when its patience does not say. Default 45,000. */
@@ -29,6 +31,13 @@ export interface SqliteMetadataOptions {
   readonly onTransaction?: ((isActive: boolean) => void) | undefined
   /** Asked when the wait for the lock runs out: who is in a transaction now. */
   readonly whoHoldsTransaction?: (() => Holder[]) | undefined
+  /**
+   * Called when an operation begins to wait for the lock, with what its wait would end with now. What it returns is asked
+   * to look every few milliseconds, and told of the end.
+   */
+  readonly onWait?: ((operation: object, wouldEndWith: () => Error) => { look(): void; end(): void }) | undefined
+  /** Failed syncs of others, and who is told of ours. Default: there are no others. */
+  readonly syncGuard?: SyncGuard | undefined
   /** Told which inodes each transaction changes. */
   readonly marks?: ChangeMarks | undefined
   /** What would write is EROFS. Default false. */
@@ -138,9 +147,11 @@ export class SqliteConnection {
     try {
       await this.#log.sync()
     } catch (error) {
-      this.#failure ??= error
+      if (isOfSync(error)) this.#fail(error)
       throw translated(error, 'fsync', this.path)
     }
+    // The kernel tells each descriptor of a loss once: it may have been told to somebody else meanwhile.
+    this.#refuseAfterFailure('fsync')
   }
 
   /** Moves the log into meta.db as far as readers allow. */
@@ -160,7 +171,9 @@ export class SqliteConnection {
     this.#isClosed = true
     while (this.#waiting > 0) await pause(1)
     await this.#log.close()
-    if (this.#db.isOpen) this.#db.close()
+    if (!this.#db.isOpen) return
+    if (this.#hasFailed && this.#options.readOnly !== true) keepFromMoving(this.path)
+    this.#db.close()
   }
 
   #transaction<T>(body: () => T): T {
@@ -206,6 +219,8 @@ export class SqliteConnection {
     const timeoutMs = patience?.timeoutMs ?? this.#options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS
     const signal = patience?.signal
     const start = performance.now()
+    const stillLocked = (): Error => this.#timedOut(syscall, Math.round(performance.now() - start))
+    const watch = this.#options.onWait?.(patience?.operation ?? {}, stillLocked)
     // One waiter of a process is enough to try hard; those behind it would only stop the event loop.
     const spins = this.#waiting === 0 ? SPINS_MS.length : 0
     this.#waiting++
@@ -227,8 +242,10 @@ export class SqliteConnection {
           if (isFull(error)) return await this.#afterNoSpace(syscall, attempt, error)
           if (!isBusy(error)) throw this.#translated(error, syscall)
         }
+        watch?.look()
       }
     } finally {
+      watch?.end()
       this.#waiting--
     }
   }
@@ -264,17 +281,37 @@ export class SqliteConnection {
   }
 
   #translated(error: unknown, syscall: string): unknown {
-    if (isFailedSync(error)) this.#failure ??= error
+    if (isFailedSync(error)) this.#fail(error)
     return translated(error, syscall, this.path)
   }
 
   #refuseAfterFailure(syscall: string): void {
     if (this.#isClosed) throw systemError('EBADF', 'the pool was closed meanwhile', { syscall, path: this.path })
-    if (this.#failure === undefined) return
-    throw systemError('EIO', 'an earlier sync of the metadata failed; close the pool and open it again', {
-      syscall,
-      path: this.path,
-      cause: this.#failure,
-    })
+    if (this.#hasFailed) throw syncHasFailed(syscall, this.path, this.#failure)
+  }
+
+  get #hasFailed(): boolean {
+    return this.#failure !== undefined || this.#options.syncGuard?.hasSyncFailed() === true
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    this.#options.syncGuard?.onSyncFailed()
+  }
+}
+
+/** The first of the bytes by whose locks SQLite says that somebody uses meta.db. */
+const SHARED_FIRST = 0x4000_0002
+
+/**
+ * Keeps SQLite from moving the log into meta.db when its last connection goes, at the latest with this process. After a
+ * failed sync the page cache may have less of the log than SQLite thinks, and SQLite does not check what it moves; it does
+ * when the next opening recovers. The descriptor is left open on purpose: closing it would end the lock, and SQLite's.
+ */
+function keepFromMoving(path: string): void {
+  try {
+    tryLock(openSync(path, 'r'), SHARED_FIRST, 'shared')
+  } catch {
+    // It will be moved, then: in nearly every case the page cache has all of it.
   }
 }

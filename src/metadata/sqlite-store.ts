@@ -4,8 +4,8 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { BlockCount, Extent, InodeNumber, Run } from '../units.ts'
-import { systemError } from '../errors.ts'
 import { noSpace } from './allocation.ts'
+import { changeAttributes } from './attribute-changes.ts'
 import { findings } from './check.ts'
 import { blocksIn, makeRun } from './extent-arithmetic.ts'
 import type * as contract from './metadata.ts'
@@ -102,25 +102,7 @@ export class SqliteStore implements contract.Metadata {
     change: contract.AttributeChange,
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
-    const body = () => {
-      const inode = this.#tables.inodes.get(ino)
-      if (inode === undefined) throw systemError('ENOENT', `there is no inode ${ino}`, { syscall: 'setattr' })
-      const after: contract.Inode = {
-        ...inode,
-        mode: change.mode ?? inode.mode,
-        uid: change.uid ?? inode.uid,
-        gid: change.gid ?? inode.gid,
-        atimeNs: change.atimeNs ?? inode.atimeNs,
-        mtimeNs: change.mtimeNs ?? inode.mtimeNs,
-        ctimeNs: change.nowNs,
-        changeCount: inode.changeCount + 1,
-        busy: change.busy === null ? undefined : (change.busy ?? inode.busy),
-        dax: change.dax === null ? undefined : (change.dax ?? inode.dax),
-      }
-      this.#tables.inodes.setAttributes(after)
-      return after
-    }
-    return this.#connection.write('setattr', body, patience)
+    return this.#connection.write('setattr', () => changeAttributes(this.#tables, ino, change), patience)
   }
 
   xattrs(ino: InodeNumber): Promise<string[]> {

@@ -3,12 +3,13 @@
  * those of xattr(7); what the namespaces allow to whom is not known here.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { SystemErrorDetail } from '../errors.ts'
 import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import { damaged, shownValue } from './damage.ts'
 import type { InodeTable } from './inodes.ts'
 import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './metadata.ts'
-import type { XattrMode } from './metadata.ts'
+import type { Follows, XattrMode } from './metadata.ts'
 
 export class XattrTable {
   readonly #inodes: InodeTable
@@ -55,26 +56,32 @@ export class XattrTable {
 
   set(ino: InodeNumber, name: string, value: Uint8Array, mode: XattrMode, nowNs: bigint): void {
     const detail = { syscall: 'setxattr', path: name }
-    const nameSize = Buffer.byteLength(name)
-    if (nameSize === 0 || nameSize > XATTR_NAME_MAX) {
-      throw systemError('ERANGE', `the name has ${nameSize} bytes; 1 to ${XATTR_NAME_MAX} can be stored`, detail)
-    }
-    if (name.includes('\0') || !name.isWellFormed()) {
-      throw systemError('EINVAL', 'no attribute can have this name', detail)
-    }
-    if (value.byteLength > XATTR_SIZE_MAX) {
-      const explanation = `the value has ${value.byteLength} bytes; at most ${XATTR_SIZE_MAX} can be stored`
-      throw systemError('E2BIG', explanation, detail)
-    }
+    checkXattr(name, value, detail)
     if (!this.#inodes.touch(ino, nowNs)) throw gone('setxattr', ino)
     const isThere = this.#has.get(ino, name) !== undefined
     if (mode === 'create' && isThere) throw systemError('EEXIST', 'the attribute is there', detail)
     if (mode === 'replace' && !isThere) throw systemError('ENODATA', 'there is no such attribute', detail)
+    this.#put(ino, name, value, isThere)
+  }
+
+  /** Sets and removes what follows from another change of the inode, which has marked and counted it. */
+  follow(ino: InodeNumber, follows: Follows | undefined): void {
+    for (const [name, value] of follows?.xattrs ?? []) {
+      if (value === undefined) {
+        this.removeIfThere(ino, name)
+      } else {
+        checkXattr(name, value, { syscall: 'setxattr', path: name })
+        this.#put(ino, name, value, this.#has.get(ino, name) !== undefined)
+      }
+    }
+  }
+
+  #put(ino: InodeNumber, name: string, value: Uint8Array, isThere: boolean): void {
     if (!isThere) {
       const [listSize] = this.#listSize.get(ino) as unknown as [number]
-      if (listSize + nameSize + 1 > XATTR_LIST_MAX) {
+      if (listSize + Buffer.byteLength(name) + 1 > XATTR_LIST_MAX) {
         const explanation = `the names of all attributes together may have ${XATTR_LIST_MAX} bytes, a NUL behind each`
-        throw systemError('ENOSPC', explanation, detail)
+        throw systemError('ENOSPC', explanation, { syscall: 'setxattr', path: name })
       }
     }
     this.#set.run(ino, name, value)
@@ -84,6 +91,25 @@ export class XattrTable {
     if (!this.#inodes.touch(ino, nowNs)) throw gone('removexattr', ino)
     if (this.#delete.run(ino, name).changes === 1) return
     throw systemError('ENODATA', 'there is no such attribute', { syscall: 'removexattr', path: name })
+  }
+
+  /** The caller has marked, and counts, a change of the inode. */
+  removeIfThere(ino: InodeNumber, name: string): void {
+    this.#delete.run(ino, name)
+  }
+}
+
+function checkXattr(name: string, value: Uint8Array, detail: SystemErrorDetail): void {
+  const nameSize = Buffer.byteLength(name)
+  if (nameSize === 0 || nameSize > XATTR_NAME_MAX) {
+    throw systemError('ERANGE', `the name has ${nameSize} bytes; 1 to ${XATTR_NAME_MAX} can be stored`, detail)
+  }
+  if (name.includes('\0') || !name.isWellFormed()) {
+    throw systemError('EINVAL', 'no attribute can have this name', detail)
+  }
+  if (value.byteLength > XATTR_SIZE_MAX) {
+    const explanation = `the value has ${value.byteLength} bytes; at most ${XATTR_SIZE_MAX} can be stored`
+    throw systemError('E2BIG', explanation, detail)
   }
 }
 

@@ -26,11 +26,21 @@ interface Libc {
   fallocate(fd: number, mode: number, offset: number, length: number): number
   /** Returns the error number, 0 for none. */
   posix_fadvise(fd: number, offset: number, length: number, advice: number): number
+  lseek(fd: number, offset: number, whence: number): number
   fcntl(fd: number, command: number, argument: Uint8Array | null): number
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
   mkfifo(path: string, mode: number): number
   memfd_create(name: string, flags: number): number
+  /** syscall(2), as io_uring_setup and io_uring_register need it: libc has no functions for them. */
+  syscall2(number: number, first: number, pointer: Uint8Array): number
+  syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
+  poll(descriptors: Uint8Array, count: number, timeoutMs: number): number
+  mount(source: string, target: string, type: string, flags: number, data: string): number
+  /** `async` calls it on a thread of libuv's pool; `lastErrno()` in the callback is that of this call. */
+  umount2: { async(target: string, flags: number, callback: (error: unknown, result: number) => void): void }
+  socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number
+  recvmsg(fd: number, message: Uint8Array, flags: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -69,12 +79,22 @@ function load(): Loaded {
     madvise: library.func('int madvise(uint64_t address, size_t length, int advice)'),
     fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     posix_fadvise: library.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
+    lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
     // variadic in C; on Linux x64 and arm64 these arguments travel in the same registers either way
     fcntl: library.func('int fcntl(int fd, int command, void *argument)'),
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     open: library.func('int open(const char *path, int flags)'),
     mkfifo: library.func('int mkfifo(const char *path, uint32_t mode)'),
     memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
+    syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
+    syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
+    poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
+    mount: library.func(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+    ),
+    umount2: library.func('int umount2(const char *target, int flags)'),
+    socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
+    recvmsg: library.func('int64_t recvmsg(int fd, void *message, int flags)'),
   }
   return { koffi: module, calls }
 }
@@ -95,6 +115,11 @@ export function libc(): Libc {
 /** An ArrayBuffer over memory that is not V8's: `length` bytes at `address`. It keeps nothing alive. 2 µs. */
 export function viewMemory(address: bigint, length: number): ArrayBuffer {
   return (loaded ??= load()).koffi.view(address, length)
+}
+
+/** Where the bytes of a Buffer are, for structs that point to them; they stay there while the Buffer is reachable. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return (loaded ??= load()).koffi.address(bytes)
 }
 
 /** errno of the last call from this thread. */

@@ -1,14 +1,15 @@
 /**
- * Shared mappings of files.
+ * Shared mappings of files, and memory of one's own.
  *
  * Invariants
  *   1. A view is exactly the bytes asked for, inside the mapping; anything else is refused.
  *   2. After `unmap` no new view is given. A view handed out earlier must not be touched any more: that is a crash
  *      (SIGSEGV), or another mapping's bytes. Whoever calls `unmap` answers for it.
- *   3. Faults read single pages; whoever will read much calls `prefetch`.
+ *   3. Faults read single pages; whoever will read much calls `prefetch`, which makes no large folios either
+ *      (docs/internals/page-cache.md).
  *   4. Pages past the end of the file may be mapped but not touched (SIGBUS). The caller checks bounds.
  *
- * Callers: the device, the pin table.
+ * Callers: the device, the pin table, reads into pins.
  */
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
@@ -18,6 +19,8 @@ import { callFailed, lastErrno, libc, retryInterrupted, viewMemory } from './lib
 const PROT_READ = 1
 const PROT_WRITE = 2
 const MAP_SHARED = 1
+const MAP_PRIVATE = 2
+const MAP_ANONYMOUS = 0x20
 const MAP_NORESERVE = 0x4000
 const MS_SYNC = 4
 const MADV_RANDOM = 1
@@ -114,9 +117,14 @@ export function mapForReading(fd: number, offset: number, length: number): Mappe
   return map(fd, offset, length, PROT_READ)
 }
 
-function map(fd: number, offset: number, length: number, protection: number): MappedMemory {
+/** Memory of its own that begins at a page, zeros at first, for I/O that asks for that. `ENOMEM`. */
+export function mapAnonymous(length: number): MappedMemory {
+  return map(-1, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)
+}
+
+function map(fd: number, offset: number, length: number, protection: number, kind = MAP_SHARED): MappedMemory {
   assert(Number.isSafeInteger(length) && length > 0, 'a mapping has bytes')
-  const address = libc().mmap(null, length, protection, MAP_SHARED | MAP_NORESERVE, fd, offset)
+  const address = libc().mmap(null, length, protection, kind | MAP_NORESERVE, fd, offset)
   if (address !== -1) return new Mapping(BigInt(address), length)
   switch (lastErrno()) {
     case constants.errno.ENODEV:

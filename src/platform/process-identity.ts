@@ -17,9 +17,9 @@ export function bootId(): string {
   return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())
 }
 
-function readOf(pid: number, file: string): string | undefined {
+function readOf(process: number | 'self', file: string): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+    return readFileSync(`/proc/${process}/${file}`, 'utf8')
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
@@ -31,8 +31,15 @@ function readOf(pid: number, file: string): string | undefined {
  * When a process was started, in clock ticks (1/100 s) since boot; `undefined` when there is none with this pid, or /proc
  * hides it (hidepid). A process that is dead but not waited for still has one. 10 µs.
  */
-export function processStartTime(pid: number): number | undefined {
-  const stat = readOf(pid, 'stat')
+export const processStartTime = (pid: number): number | undefined => startTimeIn(readOf(pid, 'stat'))
+
+/**
+ * The same of this process; 0 when /proc does not tell. Not by its pid: in a pid namespace whose /proc is that of another one
+ * the number would be somebody else's there.
+ */
+export const ownStartTime = (): number => startTimeIn(readOf('self', 'stat')) ?? 0
+
+function startTimeIn(stat: string | undefined): number | undefined {
   if (stat === undefined) return undefined
   // field 2 is the command in parentheses and may itself hold spaces and parentheses; field 3 follows the last ')'
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

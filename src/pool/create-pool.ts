@@ -2,11 +2,12 @@
  * createPool: a new pool directory.
  *
  * Order: directory, pin table (its lock keeps a second creator out), device, metadata under a name of its own, and last
- * its rename to meta.db. A directory without meta.db is no pool; what a death in between leaves is removed by the next
+ * its rename to meta.db; each durable before the next, and the pool when createPool resolves. A directory without meta.db is no pool; what a death in between leaves is removed by the next
  * createPool there, and nothing else is.
  */
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { FileDevice } from '../device/file-device.ts'
 import { writeLabel } from '../device/label.ts'
 import { checkBytes, checkChoice, codeOf, outOfRange, systemError } from '../errors.ts'
@@ -69,15 +70,26 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
     if (leftovers.includes('meta.db')) throw systemError('EEXIST', 'there is a pool already', { syscall: 'mkfs', path })
     rmSync(directory.device, { force: true })
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${directory.unfinishedMetadata}${suffix}`, { force: true })
-    FileDevice.create(directory.device, properties.blockCount).close()
+    await createDevice(directory.device, properties.blockCount)
     writeLabel(directory.device, properties.uuid)
     await createSqliteMetadata(directory.unfinishedMetadata, properties)
     renameSync(directory.unfinishedMetadata, directory.metadata)
     syncDirectory(path)
+    syncDirectory(dirname(resolve(path)))
   } finally {
     table.close()
   }
   return openPool(path, options)
+}
+
+/** Durable before there is metadata that says how large it is. */
+async function createDevice(path: string, blockCount: BlockCount): Promise<void> {
+  const device = FileDevice.create(path, blockCount)
+  try {
+    await device.flush()
+  } finally {
+    device.close()
+  }
 }
 
 /** What a createPool that died may have left. */

@@ -8,11 +8,11 @@ import { copyRange } from '../files/copies.ts'
 import { mustRefresh, readInto, writeFrom } from '../files/data.ts'
 import type { BusyOptions, WaitOptions } from '../files/file-system.ts'
 import { busyPolicyOf, limitsOf } from '../files/file-system.ts'
-import { allocateRange, checkSize, growTo } from '../files/growth.ts'
+import { allocateRange, checkSize } from '../files/growth.ts'
 import type { Pinned, PinRange } from '../files/pinning.ts'
 import { pinRange, pinRangeNow, pinStable } from '../files/pinning.ts'
 import type { Cutting } from '../files/ranges.ts'
-import { collapse, insert, punch, seek, truncateTo, zero } from '../files/ranges.ts'
+import { collapse, cuttingOf, insert, punch, resize, seek, zero } from '../files/ranges.ts'
 import { flushDma } from '../layout/flush-dma.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy, DaxMode } from '../metadata/metadata.ts'
@@ -71,11 +71,11 @@ export class File extends LeasedFile {
   async pin(options: PinOptions): Promise<Pin> {
     this.#checkPin(options)
     const limits = limitsOf(this.fs, options)
-    if (this.#daxMode() === 'never') {
-      return this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
-    }
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
-    const pin = this.#newPin(options, await this.#pinned(options, limits))
+    const pin =
+      this.#daxMode() === 'never'
+        ? this.#bouncePin(options, await bounceOf(this.fs, this.opened, options, limits, this.path))
+        : this.#newPin(options, await this.#pinned(options, limits))
     return lease === undefined ? pin : this.hold(lease, pin)
   }
 
@@ -91,16 +91,7 @@ export class File extends LeasedFile {
   /** The same without waiting, for hot loops: EAGAIN where `pin()` would wait. Price with `revocable: false`: 0.15 µs. */
   pinSync(options: PinOptions): Pin {
     this.#checkPin(options)
-    if (this.#daxMode() === 'never') {
-      throw systemError('EAGAIN', "direct access is off (dax: 'never'), a copy has to be read; use pin()", {
-        syscall: 'pin',
-        path: this.path,
-      })
-    }
-    if (options.stable === true) {
-      const what = 'a stable pin may have to wait for those who write; use pin()'
-      throw systemError('EAGAIN', what, { syscall: 'pin', path: this.path })
-    }
+    if (options.stable === true || this.#daxMode() === 'never') throw this.#mustWait(options)
     const lease = options.longTerm === true ? this.leaseFor(options.offset, options.length) : undefined
     const pin = this.#newPin(options, pinRangeNow(this.fs, this.opened, options, this.path))
     return lease === undefined ? pin : this.hold(lease, pin)
@@ -186,6 +177,7 @@ export class File extends LeasedFile {
     const where = this.mode.appends ? 'end' : at
     const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
     if (options.position === undefined || options.position === null) this.#position = offset + bytesWritten
+    if (this.mode.syncs) await this.sync()
     return { bytesWritten, buffer: data }
   }
 
@@ -195,17 +187,13 @@ export class File extends LeasedFile {
    */
   async truncate(length = 0, options: BusyOptions = {}): Promise<void> {
     checkBytes('length', length)
-    const how = await this.#cutting('ftruncate', options)
-    if (length < this.opened.size) await truncateTo(this.fs, this.opened, length, how)
-    else await growTo(this.fs, this.opened, length, how.limits, this.path)
+    await resize(this.fs, this.opened, length, await this.#cutting('ftruncate', options))
   }
 
   /** Takes the blocks of [offset, offset + length) out; the range reads as zeros, the size stays. A layout change, as `truncate`. */
   async punchHole(offset: number, length: number, options: BusyOptions = {}): Promise<void> {
     const end = checkRange(offset, length)
-    const how = await this.#cutting('fallocate', options)
-    const last = Math.min(end, this.opened.size)
-    if (offset < last) await punch(this.fs, this.opened, offset, last, how)
+    await punch(this.fs, this.opened, offset, end, await this.#cutting('fallocate', options))
   }
 
   /**
@@ -312,10 +300,9 @@ export class File extends LeasedFile {
   /** For a layout change: the file as it is now, and the policy that follows from it. */
   async #cutting(syscall: string, options: BusyOptions): Promise<Cutting> {
     this.mayWrite(syscall)
-    const limits = limitsOf(this.fs, options)
-    await mustRefresh(this.fs, this.opened, syscall, this.path)
-    const busy = busyPolicyOf(this.fs, this.opened.inode, options)
-    return { busy, limits, ownLeases: this.leaseRecords, syscall, path: this.path }
+    const { busy } = options
+    const call = { busy, limits: limitsOf(this.fs, options), syscall, path: this.path }
+    return cuttingOf(this.fs, this.opened, call, this.leaseRecords)
   }
 
   #endToFill(offset: number, length: number): number {
@@ -323,6 +310,14 @@ export class File extends LeasedFile {
     this.mayWrite('fallocate')
     checkSize(end, 'fallocate', this.path)
     return end
+  }
+
+  #mustWait({ stable }: PinOptions): Error {
+    const what =
+      stable === true
+        ? 'a stable pin may have to wait for those who write'
+        : "direct access is off (dax: 'never'), a copy has to be read"
+    return systemError('EAGAIN', `${what}; use pin()`, { syscall: 'pin', path: this.path })
   }
 
   #daxMode(): DaxMode {

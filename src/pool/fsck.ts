@@ -25,7 +25,7 @@ import { spaceFindings } from './check-device.ts'
 import { requirePool, requireWritable, takeOpeningLock } from './opening.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
 import type { PoolDirectory } from './pool-directory.ts'
-import { forgetSound, isSound } from './recovery.ts'
+import { demandRepair, isSound } from './recovery.ts'
 import { SharedTable } from './shared-table.ts'
 
 export interface FsckOptions {
@@ -121,7 +121,7 @@ class Fsck {
       const all = [...this.#deviceActions(findings), ...actions]
       if ((await this.#options.approve?.(all)) !== true) return false
       this.#options.signal?.throwIfAborted()
-      forgetSound(this.#directory)
+      demandRepair(this.#directory)
       await this.#mendDevice(store, findings, copies)
       repairs.push(...all)
       return true

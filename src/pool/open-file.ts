@@ -3,6 +3,7 @@ import { systemError } from '../errors.ts'
 import type { PolicyChange, Subject, TimeLike } from '../files/attributes.ts'
 import { removeXattr, setOwner, setPermissions, setPolicies, setTimes, setXattr, xattrOf } from '../files/attributes.ts'
 import { mustRefresh } from '../files/data.ts'
+import { syncFile } from '../files/durability.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
@@ -106,9 +107,7 @@ export class OpenFile implements AsyncDisposable {
   /** Makes everything written to the file so far durable: its blocks first, then the metadata. */
   async sync(): Promise<void> {
     this.mustBeOpen('fsync')
-    await storeTimes(this.fs, this.opened)
-    await this.fs.device.flush()
-    await this.fs.metadata.sync()
+    await syncFile(this.fs, this.opened)
   }
 
   /** Closes the handle. Pins live on. The last close, in any process, of a file without a name lets its content go. A second call does nothing. */

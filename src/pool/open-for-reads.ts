@@ -11,6 +11,8 @@ import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
 import { requireTable } from '../layout/pin-table.ts'
+import type { StuckWaits } from '../layout/stuck-waits.ts'
+import { requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openSqliteMetadata } from '../metadata/sqlite-metadata.ts'
 import { commandLineOf } from './command-lines.ts'
@@ -22,16 +24,18 @@ import type { PoolDirectory } from './pool-directory.ts'
 import { systemClock } from './system-clock.ts'
 
 /** The caller has seen that there is a pool. */
-export async function openForReads(directory: PoolDirectory, stuckAfterMs: number): Promise<Pool> {
+export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWaits): Promise<Pool> {
   const ends = new DisposableStack()
   let metadata: Metadata | undefined
   try {
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
+    requireOwnVersion(memory, directory.path)
     if (memory.isAnybodyAlive()) requireTable(memory)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
+      onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       openings: () => memory.table.load(Table.openings),
     })
     const device = new ReadOnlyDevice(directory.device, metadata.properties.blockCount)
@@ -50,7 +54,7 @@ export async function openForReads(directory: PoolDirectory, stuckAfterMs: numbe
       reserve: new HostReserve(directory.reserve),
       leave: () => ends.dispose(),
       isDebug: false,
-      stuckAfterMs,
+      stuckWaits,
       isReadOnly: true,
     })
   } catch (error) {

@@ -10,6 +10,7 @@
 import type { OpenInode } from '../files/open-inode.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { untilUnbroken } from '../files/file-system.ts'
+import { untilOrTime } from '../layout/breaking.ts'
 import { BreakState, RecordKind, Slot } from '../layout/format.ts'
 import type { LeaseView } from '../layout/leases.ts'
 import {
@@ -45,6 +46,10 @@ interface Entry {
 
 /** How often the holder of a lease looks without having been rung. */
 const LOOK_MS = 250
+/** How long who stepped back for another lease waits before it tries again: that one is granted in microseconds. */
+const STEP_BACK_MS = 2
+/** How often the first of several tries at once; after that another one's process is stopped, or very slow. */
+const TRIES_AT_ONCE = 100
 
 export class OwnLeases {
   readonly #fs: FileSystem
@@ -57,12 +62,18 @@ export class OwnLeases {
     this.#endWatch = fs.waiting.watch(() => this.#look())
   }
 
-  /** Takes a lease, waiting for layout changes under way. EBUSY: an exclusive one is in the way. ETIMEDOUT, AbortError. */
+  /**
+   * Takes a lease, waiting for layout changes under way. EBUSY: an exclusive one is in the way. ETIMEDOUT, AbortError.
+   *
+   * Nobody is refused for a lease that is tentative, since it may be on its way out. Of several that are tried at once all
+   * see each other, and all but one step back: the one with the lowest slot and record tries again at once, the others when
+   * it has been granted or has given up. Who is granted has seen no other after it published its own, as before.
+   */
   async take(open: OpenInode, leasing: Leasing, records: Set<number>, limits: Limits, path: string): Promise<Lease> {
     const fs = this.#fs
     const { table } = fs
     const { offset, length, isExclusive } = leasing
-    for (;;) {
+    for (let tries = 0; ;) {
       const record = publishLease(table, { ino: open.ino, ...leasing })
       const others = leasesOf(table, open.ino, offset, offset + length).filter(
         (lease) => !(lease.slot === table.own.index && lease.record === record),
@@ -70,8 +81,21 @@ export class OwnLeases {
       const inTheWay = others.filter((lease: LeaseView) => !lease.isRevoked && (isExclusive || lease.isExclusive))
       if (inTheWay.length > 0) {
         withdrawLease(table, record, open.ino)
+        const detail = { syscall: 'lease', path }
         const what = isExclusive ? 'others have leases on the layout' : 'the layout is leased exclusively'
-        throw leaseError(fs, { syscall: 'lease', path }, 'EBUSY', what, inTheWay, 'wait for their release')
+        const held = inTheWay.filter((lease) => !lease.isTentative)
+        if (held.length > 0) throw leaseError(fs, detail, 'EBUSY', what, held, 'wait for their release')
+        const isFirst = inTheWay.every((lease) => table.own.index < lease.slot)
+        if (isFirst && tries++ < TRIES_AT_ONCE) continue
+        const stuck = (): Error => {
+          const undecided = 'a lease that is neither granted nor given up is in the way'
+          return leaseError(fs, detail, 'ETIMEDOUT', undecided, inTheWay, 'wait longer')
+        }
+        if (table.clock.nowMs() >= limits.deadlineMs) throw stuck()
+        const deadlineMs = Math.min(table.clock.nowMs() + STEP_BACK_MS, limits.deadlineMs)
+        const { signal } = limits
+        await untilOrTime(fs, () => false, { deadlineMs, signal, partOf: { limits, onTimeout: stuck } })
+        continue
       }
       const isBroken = [...table.breaks(open.ino, offset, offset + length, BreakState.waiting)].length > 0
       if (!isBroken) {

@@ -7,13 +7,18 @@
  */
 import type { RunView, RunViews } from '../files/run-views.ts'
 import { releaseClaim } from '../layout/claims.ts'
+import { bytesOfRecord } from '../layout/overlaps.ts'
+import type { PunchWatch } from '../layout/punch-marks.ts'
+import { PunchMarks } from '../layout/punch-marks.ts'
 import { endStable } from '../layout/stable.ts'
 import type { InodeNumber } from '../units.ts'
 import type { PinTable } from '../layout/pin-table.ts'
+import { DroppedPins } from './dropped-pins.ts'
 import type { Pin } from './pin.ts'
 
 export class OwnPins {
   readonly #table: PinTable
+  readonly #punches: PunchMarks
   readonly #runViews: RunViews
   readonly #isDebug: boolean
   readonly #freed: () => void
@@ -25,23 +30,16 @@ export class OwnPins {
   readonly #stable = new Set<number>()
   #held = 0
   #onNoneHeld: (() => void) | undefined
-  readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) => {
-    const place = this.#places.get(record)
-    const where =
-      place === undefined ? 'open the pool with { debug: true } to see where it was taken' : `taken ${place}`
-    process.emitWarning(
-      `${what} was dropped without release(): its blocks stay pinned until the process ends; ${where}`,
-      {
-        type: 'HoldfastWarning',
-        code: 'HOLDFAST_PIN_DROPPED',
-      },
-    )
-  })
+  readonly #toldOf = new DroppedPins()
+  readonly #dropped = new FinalizationRegistry<{ what: string; record: number }>(({ what, record }) =>
+    this.#toldOf.add(what, this.#places.get(record)),
+  )
 
   /** `freed`: space may have become free. */
   constructor(table: PinTable, runViews: RunViews, isDebug: boolean, freed: () => void) {
     this.#freed = freed
     this.#table = table
+    this.#punches = new PunchMarks(table.memory)
     this.#runViews = runViews
     this.#isDebug = isDebug
   }
@@ -86,6 +84,11 @@ export class OwnPins {
     this.#runViews.prefetch(view)
   }
 
+  /** Tells of punches near the blocks of a pin; undefined for a bounce pin, which has none. */
+  watch(record: number): PunchWatch | undefined {
+    return record < 0 ? undefined : this.#punches.watch(bytesOfRecord(this.#table, record))
+  }
+
   takenAt(record: number): string | undefined {
     return this.#places.get(record)
   }
@@ -103,6 +106,7 @@ export class OwnPins {
 
   /** Takes every view away that is still referenced. */
   revokeAll(): void {
+    this.#toldOf.end()
     for (const pin of [...this.#young, ...[...this.#old.values()].map((ref) => ref.deref())]) pin?.revoke()
   }
 

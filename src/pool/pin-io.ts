@@ -13,6 +13,7 @@ import type { OutgoingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Writable } from 'node:stream'
 import { checkBytes, invalidValue, wrongType } from '../errors.ts'
+import type { PunchWatch } from '../layout/punch-marks.ts'
 import { readFromFile, writeToFile } from './file-io.ts'
 import type { IoOptions } from './pin.ts'
 import { readFromStream } from './read-stream.ts'
@@ -35,14 +36,15 @@ export async function writeFromPin(
   return writeToStream(target, views, options.signal)
 }
 
-/** Fills the views, in order, until they are full or the source ends; returns how many bytes. */
+/** Fills the views, in order, until they are full or the source ends; returns how many bytes. `watch`: of blocks, if they are any. */
 export async function readIntoPin(
   views: readonly Uint8Array[],
   source: ReadSource,
   options: IoOptions,
+  watch?: PunchWatch,
 ): Promise<number> {
   checkOptions(options)
-  if (isFileHandle(source)) return readFromFile(source, views, options)
+  if (isFileHandle(source)) return readFromFile(source, views, options, watch)
   if (!(source instanceof Readable)) throw wrongType('source', 'a FileHandle or a readable stream', source)
   refusePosition(options)
   return readFromStream(source, views, options.signal)

@@ -163,7 +163,7 @@ export class Pin implements Disposable {
     }
     this.retain()
     try {
-      return await readIntoPin(this.buffers, source, options)
+      return await readIntoPin(this.buffers, source, options, this.#owner.watch(this.#record))
     } finally {
       this.release()
     }

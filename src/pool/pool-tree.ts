@@ -22,9 +22,9 @@ import {
   openKnown,
   openUnnamed,
   portionsOf,
-  removeDirectory,
-  removeName,
-  renameName,
+  removeDirectoryPath,
+  renamePath,
+  unlinkPath,
 } from '../files/names.ts'
 import { OpenInode } from '../files/open-inode.ts'
 import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
@@ -37,6 +37,7 @@ import { parseFlags } from './open-flags.ts'
 import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
 import { Stat } from './stat.ts'
+import { usedFile } from './used-file.ts'
 
 export interface OpenOptions extends BusyOptions {
   /** Permission bits of a file that is created; default 0o666 less the umask. */
@@ -65,7 +66,7 @@ export abstract class PoolTree {
   #owner: FileOwner | undefined
   #bounceKey = 0
 
-  protected abstract get isOpen(): boolean
+  abstract get isOpen(): boolean
   protected abstract mustBeOpen(syscall: string): void
 
   /**
@@ -140,11 +141,10 @@ export abstract class PoolTree {
   async readFile(path: string): Promise<Buffer>
   async readFile(path: string, encoding: BufferEncoding): Promise<string>
   async readFile(path: string, encoding?: BufferEncoding): Promise<Buffer | string> {
-    await using file = await this.open(path, 'r')
-    const { size } = await file.stat()
-    const data = Buffer.allocUnsafe(size)
-    const { bytesRead } = await file.read(data, { position: 0 })
-    const whole = data.subarray(0, bytesRead)
+    const whole = await usedFile(await this.open(path, 'r'), async (file) => {
+      const data = Buffer.allocUnsafe((await file.stat()).size)
+      return data.subarray(0, (await file.read(data, { position: 0 })).bytesRead)
+    })
     return encoding === undefined ? whole : whole.toString(encoding)
   }
 
@@ -154,9 +154,10 @@ export abstract class PoolTree {
     data: NodeJS.ArrayBufferView | string,
     options: OpenOptions & { flags?: string } = {},
   ): Promise<void> {
-    await using file = await this.open(path, options.flags ?? 'w', options)
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
-    for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, { offset: done })).bytesWritten
+    await usedFile(await this.open(path, options.flags ?? 'w', options), async (file) => {
+      for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, { offset: done })).bytesWritten
+    })
   }
 
   /**
@@ -164,15 +165,17 @@ export abstract class PoolTree {
    * `exclusive` it is EEXIST.
    */
   async copyFile(from: string, to: string, options: BusyOptions & { exclusive?: boolean } = {}): Promise<void> {
-    await using source = await this.open(from, 'r')
-    const { mode, size } = await source.stat()
-    const flags = O_RDWR | O_CREAT | (options.exclusive === true ? O_EXCL : 0)
-    await using target = await this.open(to, flags, { ...options, mode: mode & PERMISSION_BITS })
-    // Onto itself: truncating would take what is to be copied.
-    if (target.ino === source.ino) return
-    await target.truncate(0, options)
-    await target.copyFrom(source, { ...options, length: size })
-    await target.chmod(mode & PERMISSION_BITS)
+    await usedFile(await this.open(from, 'r'), async (source) => {
+      const { mode, size } = await source.stat()
+      const flags = O_RDWR | O_CREAT | (options.exclusive === true ? O_EXCL : 0)
+      await usedFile(await this.open(to, flags, { ...options, mode: mode & PERMISSION_BITS }), async (target) => {
+        // Onto itself: truncating would take what is to be copied.
+        if (target.ino === source.ino) return
+        await target.truncate(0, options)
+        await target.copyFrom(source, { ...options, length: size })
+        await target.chmod(mode & PERMISSION_BITS)
+      })
+    })
   }
 
   /** Makes a directory; with `recursive` also those above, and none is no error. Mode default 0o777 less the umask. */
@@ -261,20 +264,17 @@ export abstract class PoolTree {
 
   /** Truncates by path: `File.truncate`. */
   async truncate(path: string, length = 0, options: BusyOptions = {}): Promise<void> {
-    await using file = await this.open(path, 'r+')
-    await file.truncate(length, options)
+    await usedFile(await this.open(path, 'r+'), (file) => file.truncate(length, options))
   }
 
   /** Punches by path: `File.punchHole`. */
   async punchHole(path: string, offset: number, length: number, options: BusyOptions = {}): Promise<void> {
-    await using file = await this.open(path, 'r+')
-    await file.punchHole(offset, length, options)
+    await usedFile(await this.open(path, 'r+'), (file) => file.punchHole(offset, length, options))
   }
 
   /** Waits by path: `File.flushDma`. */
   async flushDma(path: string, options: RangeOptions = {}): Promise<void> {
-    await using file = await this.open(path, 'r')
-    await file.flushDma(options)
+    await usedFile(await this.open(path, 'r'), (file) => file.flushDma(options))
   }
 
   /** Sets a file's policies; those of a directory are inherited by what is made in it. */
@@ -340,13 +340,13 @@ export abstract class PoolTree {
    */
   async unlink(path: string, options: BusyOptions = {}): Promise<void> {
     this.mustBeOpen('unlink')
-    await removeName(this.fileSystem, path, options)
+    await unlinkPath(this.fileSystem, path, options)
   }
 
   /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, /lost+found). */
   async rmdir(path: string): Promise<void> {
     this.mustBeOpen('rmdir')
-    await removeDirectory(this.fileSystem, path)
+    await removeDirectoryPath(this.fileSystem, path)
   }
 
   /**
@@ -363,7 +363,7 @@ export abstract class PoolTree {
         dest: to,
       })
     const mode: RenameMode = exchange ? 'exchange' : noReplace ? 'noReplace' : 'replace'
-    await renameName(this.fileSystem, from, to, { ...options, mode })
+    await renamePath(this.fileSystem, from, to, { ...options, mode })
   }
 
   /** The value of an extended attribute, such as 'user.mime_type'. ENODATA when there is none. */

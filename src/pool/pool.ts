@@ -6,9 +6,10 @@ import type { Device } from '../device/device.ts'
 import type { Holder } from '../errors.ts'
 import { checkBytes, outOfRange, systemError } from '../errors.ts'
 import type { CopyMemory } from '../files/copy-windows.ts'
+import { syncAll } from '../files/durability.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { mustBeWritable } from '../files/file-system.ts'
-import { storeTimes, trimAllPreallocations } from '../files/growth.ts'
+import { trimAllPreallocations } from '../files/growth.ts'
 import { Known } from '../files/known.ts'
 import { KnownPaths } from '../files/known-paths.ts'
 import { OpenInodes, removeOrphans } from '../files/open-inodes.ts'
@@ -16,6 +17,7 @@ import { RunViews } from '../files/run-views.ts'
 import type { TableMarks } from '../layout/change-marks.ts'
 import type { Witness } from '../layout/holders.ts'
 import type { PinTable } from '../layout/pin-table.ts'
+import type { StuckWaits } from '../layout/stuck-waits.ts'
 import { Waiting } from '../layout/waiting.ts'
 import type { Finding, Metadata, PoolProperties } from '../metadata/metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
@@ -30,7 +32,6 @@ import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { listLeases, listPins, statsOf } from './pool-stats.ts'
 import { PoolTree } from './pool-tree.ts'
-import { warnOfStuckWait } from './stuck-wait.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 import type { FileHold } from './why.ts'
 import { holdOf } from './why.ts'
@@ -52,7 +53,7 @@ export interface PoolParts {
   /** Ends mappings, records and locks: the last thing, when nothing is pinned any more. */
   readonly leave: () => void
   readonly isDebug: boolean
-  readonly stuckAfterMs: number
+  readonly stuckWaits: StuckWaits
   readonly isReadOnly: boolean
 }
 
@@ -83,7 +84,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
       metadata,
       device,
       witness,
-      waiting: new Waiting(table, { afterMs: parts.stuckAfterMs, tell: warnOfStuckWait }),
+      waiting: new Waiting(table, parts.stuckWaits),
       properties: metadata.properties,
       isReadOnly: parts.isReadOnly,
       marks,
@@ -108,7 +109,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS).unref()
   }
 
-  protected get isOpen(): boolean {
+  /** False from the moment `close()` leaves. */
+  get isOpen(): boolean {
     return this.#isOpen
   }
 
@@ -196,10 +198,7 @@ export class Pool extends PoolTree implements AsyncDisposable {
   /** Makes everything written and changed so far durable: blocks first, then metadata. */
   async sync(): Promise<void> {
     this.mustBeOpen('sync')
-    const { device, metadata, openInodes } = this.fileSystem
-    for (const open of [...openInodes.changed]) await storeTimes(this.fileSystem, open)
-    await device.flush()
-    await metadata.sync()
+    await syncAll(this.fileSystem)
   }
 
   #keepHouse(): void {

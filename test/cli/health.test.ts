@@ -1,10 +1,12 @@
 /** `fsck` and `doctor`. */
 import assert from 'node:assert/strict'
 import { truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { createPool } from '../../src/index.ts'
+import { fileSystemOf } from '../../src/platform/file-system.ts'
 import { holdfast, mustRun, temporaryDirectory } from './run-holdfast.ts'
 
 interface CheckJson {
@@ -59,4 +61,23 @@ test('doctor says what works here, who has the pool open, and ends with 1 when s
   const procfs = await holdfast(['doctor', '/proc'])
   assert.equal(procfs.code, 1)
   assert.match(procfs.text, /file system +fail .*\n +→ put the pool on ext4, XFS, btrfs or tmpfs/)
+})
+
+test('doctor tries the kernel’s long-term pins, and says where files cannot have them', async () => {
+  const pinsIn = async (directory: string): Promise<CheckJson['checks'][number] | undefined> => {
+    const { checks } = JSON.parse((await mustRun(['doctor', directory, '--json'])).text) as CheckJson
+    return checks.find(({ name }) => name === 'long-term pins')
+  }
+  const [onMemory, here] = [await pinsIn('/dev/shm'), await pinsIn(tmpdir())]
+  assert.ok(onMemory !== undefined && here !== undefined)
+  if (onMemory.found.startsWith('unknown')) {
+    assert.match(onMemory.found, /^unknown: io_uring /)
+    assert.equal(onMemory.status, 'warn')
+    return
+  }
+  assert.deepEqual(onMemory, { name: 'long-term pins', status: 'ok', found: 'the kernel takes them on files here' })
+  if (fileSystemOf(tmpdir()).type === 'tmpfs') return
+  assert.equal(here.status, 'warn')
+  assert.match(here.found, /^the kernel refuses them on files here \(E[A-Z]+\)$/)
+  assert.match(here.remedy ?? '', /io_uring registered buffers and RDMA, .* put the pool on tmpfs/)
 })

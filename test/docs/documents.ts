@@ -29,6 +29,20 @@ export function snippetsOf(document: string): Snippet[] {
   }))
 }
 
+/** What can be imported of the package, '.' and './fs', and the source of each. */
+export function entries(): Record<string, string> {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    exports: Record<string, unknown>
+  }
+  return Object.fromEntries(
+    Object.entries(exports).flatMap(([name, target]) =>
+      typeof target === 'object' && target !== null && 'default' in target
+        ? [[name, String(target.default).replace('./dist/', 'src/').replace(/\.js$/, '.ts')]]
+        : [],
+    ),
+  )
+}
+
 /** An empty directory in which `import … from 'holdfast'` means these sources; removed after the test. */
 export function readersDirectory(t: Pick<TestContext, 'after'>): string {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-docs-'))
@@ -36,10 +50,14 @@ export function readersDirectory(t: Pick<TestContext, 'after'>): string {
   const packageDirectory = join(directory, 'node_modules', 'holdfast')
   mkdirSync(packageDirectory, { recursive: true })
   writeFileSync(join(directory, 'package.json'), '{ "type": "module" }')
-  writeFileSync(join(packageDirectory, 'package.json'), '{ "type": "module", "exports": "./index.js" }')
-  // Plain JavaScript: Node strips no types below node_modules.
-  const sources = pathToFileURL(join(root, 'src', 'index.ts')).href
-  writeFileSync(join(packageDirectory, 'index.js'), `export * from ${JSON.stringify(sources)}\n`)
+  // As the package has them, of the sources. Plain JavaScript: Node strips no types below node_modules.
+  const exports: Record<string, string> = {}
+  for (const [name, source] of Object.entries(entries())) {
+    exports[name] = `./${source.replaceAll('/', '-')}.js`
+    const url = JSON.stringify(pathToFileURL(join(root, source)).href)
+    writeFileSync(join(packageDirectory, exports[name]), `export * from ${url}\n`)
+  }
+  writeFileSync(join(packageDirectory, 'package.json'), JSON.stringify({ type: 'module', exports }))
   return directory
 }
 

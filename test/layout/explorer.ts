@@ -11,8 +11,23 @@
  * Memory that only one actor ever touches, or nobody ever changes, is cold: its operations commute with everything others
  * do, so no schedule is lost by running them at once. What is cold is found out while exploring: the first time a second
  * actor comes across it, it is hot from then on and the exploration starts again.
+ *
+ * Hot memory, too, has operations that commute with all that the others may still do, and then they are done at once, and
+ * nothing else from that state on:
+ *   a load of a word that nobody else may still write;
+ *   a store of a word that nobody else may still read or write, unless the scenario looks at it.
+ * No state that the checks could tell from the others is lost (a partial order reduction: an ample set of one operation,
+ * which is independent of all others to come and invisible; actors are trees, so nobody is put off for ever). What an actor
+ * may still touch is what it has been seen to touch, in any schedule, after as many changes of memory of its own as it has
+ * made now. That is learnt on the way: when somebody touches a word later than was relied upon, all starts again.
+ *
+ * Deaths are tried before what changes memory, and not before loads: to die before a load or after it is the same.
+ *
+ * What an operation makes of a memory is worked out once, whatever the others do at that time. A state is a row of numbers:
+ * its memory, a node for each actor; to be dead and to be done is the same.
  */
 import type { Words } from '../../src/layout/words.ts'
+import { IntTable } from './int-table.ts'
 
 /** An operation on shared memory, or an atomic step of the model. */
 interface Operation {
@@ -50,7 +65,7 @@ export interface ActorContext {
 
 export interface Scenario {
   readonly actors: readonly ActorDefinition[]
-  /** Addresses of the model: always hot. */
+  /** Addresses that the scenario looks at: always hot. */
   readonly hot: readonly number[]
   /** Words that are not 0 before the actors set up. */
   readonly initial: ReadonlyMap<number, number>
@@ -58,7 +73,7 @@ export interface Scenario {
   readonly onDeath?: (memory: ModelMemory, actor: number) => void
   /** Sees each operation with the memory after it; may note things in model words. Throws when a promise is broken. */
   readonly onOperation?: (memory: ModelMemory, actor: number, kind: string, address: number, value: number) => void
-  /** Looks at each new state. Throws when a promise is broken. */
+  /** Looks at each new memory, at words of `hot` only. Throws when a promise is broken. */
   readonly check: (memory: ModelMemory) => void
   /** Looks at each state in which nobody has anything left to do. */
   readonly checkEnd?: (memory: ModelMemory) => void
@@ -77,11 +92,11 @@ export interface Exploration {
   readonly violation: { readonly message: string; readonly schedule: readonly string[] } | undefined
 }
 
-/** A Set takes no more: 2^24. */
-const MOST_KEYS = 0xff_ffff
-
 class Suspended extends Error {}
+/** What was taken for cold is not. */
 class NewHotWord extends Error {}
+/** Somebody reads or writes a word of whom that was not known, and it was relied upon. */
+class NewFootprint extends Error {}
 /** One will do: a stack for each would be most of the work. */
 const suspended = new Suspended()
 
@@ -90,6 +105,8 @@ interface Node {
   readonly operation: Operation | undefined
   readonly id: number
   readonly results: readonly number[]
+  /** Changes of memory that the actor has made. */
+  readonly phase: number
   readonly children: Map<number, Node>
 }
 
@@ -113,7 +130,9 @@ function wordsOver(base: number, perform: (operation: Operation) => number): Wor
   return {
     load: (index) => operation('load', index),
     store: (index, value) => void operation('store', index, value),
-    add: (index, delta) => operation('add', index, delta),
+    // What it returns nobody in the layout decides by: it would only tell states apart. (The arrival of a break orders a
+    // queue, which nothing rests upon.)
+    add: (index, delta) => (operation('add', index, delta), NaN),
     compareExchange: (index, expected, replacement) => operation('swap', index, replacement, expected),
     get: (index) => operation('get', index),
     set: (index, value) => void operation('set', index, value),
@@ -151,109 +170,270 @@ function afterSetUp({ actors, initial }: Scenario): Map<number, number> {
   return memory
 }
 
+/** What is learnt after so many states is learnt generously: all of them are gone through again. */
+const LATE_STATES = 30_000
+const TO_THE_END = 0x7fff_fffe
+/** Of who has nothing left to do. */
+const OVER = 0x7fff_ffff
+const NEVER = -1
+
+/**
+ * Until when each actor reads and writes each hot word, counted in changes of memory that the actor has made. The model, whose
+ * steps are everybody's, is one more actor, and touches what it touches to the end.
+ */
+class Footprints {
+  readonly #actors: number
+  readonly #lastReads = new Map<number, Int32Array>()
+  readonly #lastWrites = new Map<number, Int32Array>()
+  /** What was relied upon. */
+  readonly #reliedOn = new Set<number>()
+  /** An actor that touches a word later than was known is taken to touch it to the end. */
+  isLate = false
+
+  constructor(actors: number) {
+    this.#actors = actors
+  }
+
+  /** Nothing is relied upon yet. */
+  begin(): void {
+    this.#reliedOn.clear()
+    this.isLate = false
+  }
+
+  note(address: number, actor: number, phase: number, isWrite: boolean): void {
+    const all = isWrite ? this.#lastWrites : this.#lastReads
+    let last = all.get(address)
+    if (last === undefined) all.set(address, (last = new Int32Array(this.#actors + 1).fill(NEVER)))
+    if (last[actor] >= phase) return
+    last[actor] = this.isLate ? TO_THE_END : phase
+    if (this.#reliedOn.has(address)) throw new NewFootprint()
+  }
+
+  noteModel(address: number, isWrite: boolean): void {
+    this.note(address, this.#actors, TO_THE_END, isWrite)
+  }
+
+  /** Whether nobody but the actor may still write, or with `alsoRead` touch, the word. `phases`: where all are. */
+  isLeftTo(actor: number, phases: Int32Array, address: number, alsoRead: boolean): boolean {
+    const writes = this.#lastWrites.get(address)
+    const reads = alsoRead ? this.#lastReads.get(address) : undefined
+    for (let other = 0; other <= this.#actors; other++) {
+      if (other === actor) continue
+      if (writes !== undefined && writes[other] >= phases[other]) return false
+      if (reads !== undefined && reads[other] >= phases[other]) return false
+    }
+    this.#reliedOn.add(address)
+    return true
+  }
+}
+
+const isLoad = (kind: Operation['kind']): boolean => kind === 'load' || kind === 'get'
+
+/** Of a transition that has to wait. */
+const WAITS = -1
+
 class Explorer {
   readonly #scenario: Scenario
   /** After everybody's set-up. */
   readonly #initial: ReadonlyMap<number, number>
   readonly #hot: Map<number, number>
+  readonly #watched: ReadonlySet<number>
+  readonly #footprints: Footprints
   readonly #readers = new Map<number, number>()
   readonly #writers = new Map<number, number>()
-  readonly #memories = new Map<string, Memory>()
-  #nextNode = 1
-  states = 0
+  readonly #memories: Int32Array[] = []
+  readonly #memoryNumbers = new Map<string, number>()
+  readonly #nodes: Node[][]
+  readonly #roots: Node[] = []
+  /** Memory, a node for each actor | the state before, what was done: an actor, or its death. */
+  #states: IntTable
+  /** Memory, node, actor | memory, node afterwards. */
+  readonly #turns = new IntTable(5, 3)
+  /** Memory after an actor's death, or what it breaks. */
+  readonly #deaths = new Map<number, number | string>()
+  readonly #row: Int32Array
+  readonly #turnRow = new Int32Array(5)
+  /** Of the state at hand: how far each actor is; of the model: the beginning. */
+  readonly #phases: Int32Array
   transitions = 0
 
   constructor(scenario: Scenario, initial: ReadonlyMap<number, number>, hot: readonly number[]) {
     this.#scenario = scenario
     this.#initial = initial
+    this.#watched = new Set(scenario.hot)
     this.#hot = new Map([...new Set(hot)].map((address, index) => [address, index]))
+    const count = scenario.actors.length
+    this.#footprints = new Footprints(count)
+    this.#phases = new Int32Array(count + 1)
+    this.#states = new IntTable(3 + count, 1 + count)
+    this.#row = new Int32Array(3 + count)
+    this.#nodes = scenario.actors.map(() => [])
   }
 
   get hotWords(): number[] {
     return [...this.#hot.keys()]
   }
 
+  get states(): number {
+    return this.#states.rows
+  }
+
   explore(): Exploration['violation'] {
+    for (;;) {
+      try {
+        return this.#pass()
+      } catch (error) {
+        if (!(error instanceof NewFootprint)) throw error
+        // What actors do, and what memories there are, stays as it is.
+        this.#states = new IntTable(3 + this.#scenario.actors.length, 1 + this.#scenario.actors.length)
+        this.#footprints.begin()
+        this.transitions = 0
+      }
+    }
+  }
+
+  #pass(): Exploration['violation'] {
     const { actors } = this.#scenario
     const words = new Int32Array(this.#hot.size)
     for (const [address, index] of this.#hot) words[index] = this.#initial.get(address) ?? 0
-    const memory = this.#shared(words)
-    const roots = actors.map((_, actor) => this.#replay(actor, []))
-    const seen = [new Set<string>()]
-    const first: State = { memory, nodes: roots, dead: 0, parent: undefined, actor: 0, operation: undefined, result: 0 }
-    const stack = [first]
-    seen[0].add(keyOf(first))
-    while (stack.length > 0) {
-      const state = stack.pop()!
-      this.states++
+    const row = this.#row
+    row[0] = this.#numberOf(words)
+    for (const actor of actors.keys()) row[1 + actor] = (this.#roots[actor] ??= this.#replay(actor, [])).id
+    row[1 + actors.length] = -1
+    const broken = this.#settle()
+    if (broken !== undefined) return { message: broken, schedule: [] }
+    this.#states.add(row)
+    const stack = [0]
+    for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
+      this.#footprints.isLate = this.#states.rows > LATE_STATES
+      const memory = this.#states.get(state, 0)
       let isStuck = true
       let isUnfinished = false
       for (let actor = 0; actor < actors.length; actor++) {
-        if ((state.dead & (1 << actor)) !== 0) continue
-        const { operation } = state.nodes[actor]
+        const { operation, id } = this.#nodeOf(state, actor)
         if (operation === undefined) continue
         isUnfinished = true
-        const next = this.#turn(state, actor, operation)
-        if (typeof next === 'string')
-          return { message: next, schedule: scheduleOf(actors, state, `${actors[actor].name}: ${nameOf(operation)}`) }
-        if (next !== undefined) {
+        const turn = this.#turn(memory, id, actor)
+        if (typeof turn === 'string') return { message: turn, schedule: this.#scheduleOf(state, actor, false) }
+        if (turn !== WAITS) {
           isStuck = false
-          if (this.#isNew(seen, next)) stack.push(next)
+          const broke = this.#push(stack, state, actor, this.#turns.get(turn, 3), this.#turns.get(turn, 4), false)
+          if (broke !== undefined) return { message: broke, schedule: this.#scheduleOf(state, actor, false) }
         }
-        if (actors[actor].isMortal === true) {
-          const after = this.#afterDeath(state, actor)
-          if (typeof after === 'string')
-            return { message: after, schedule: scheduleOf(actors, state, `${actors[actor].name} dies`) }
-          if (this.#isNew(seen, after)) stack.push(after)
-        }
+        if (actors[actor].isMortal !== true || isLoad(operation.kind)) continue
+        const after = this.#afterDeath(memory, actor)
+        if (typeof after === 'string') return { message: after, schedule: this.#scheduleOf(state, actor, true) }
+        const broke = this.#push(stack, state, actor, after, DONE, true)
+        if (broke !== undefined) return { message: broke, schedule: this.#scheduleOf(state, actor, true) }
       }
       if (isUnfinished && isStuck)
-        return { message: 'everybody waits for ever', schedule: scheduleOf(actors, state, '') }
+        return { message: 'everybody waits for ever', schedule: this.#scheduleOf(state, -1, false) }
       if (!isUnfinished) {
-        const broken = messageOf(() => this.#scenario.checkEnd?.(this.#model(state.memory.words)))
-        if (broken !== undefined) return { message: broken, schedule: scheduleOf(actors, state, 'end') }
+        const message = messageOf(() => this.#scenario.checkEnd?.(this.#model(this.#memories[memory])))
+        if (message !== undefined) return { message, schedule: this.#scheduleOf(state, -1, false) }
       }
     }
     return undefined
   }
 
-  #isNew(seen: Set<string>[], state: State): boolean {
+  #nodeOf(state: number, actor: number): Node {
+    return this.#nodes[actor][this.#states.get(state, 1 + actor)]
+  }
+
+  /** The state after an actor came to `node`, or died, when it is a new one; what is broken on the way there. */
+  #push(
+    stack: number[],
+    from: number,
+    actor: number,
+    memory: number,
+    node: number,
+    isDeath: boolean,
+  ): string | undefined {
+    const count = this.#scenario.actors.length
+    const row = this.#row
+    row[0] = memory
+    for (let other = 0; other < count; other++) row[1 + other] = this.#states.get(from, 1 + other)
+    row[1 + actor] = node
+    row[1 + count] = from
+    row[2 + count] = isDeath ? actor + count : actor
     this.transitions++
-    const key = keyOf(state)
-    if (seen.some((keys) => keys.has(key))) return false
-    if (seen[0].size === MOST_KEYS) seen.unshift(new Set())
-    seen[0].add(key)
-    return true
+    const broken = this.#settle()
+    if (broken !== undefined) return broken
+    const state = this.#states.add(row)
+    if (state >= 0) stack.push(state)
+    return undefined
   }
 
-  /** An actor's operation, and what follows from it quietly. */
-  #turn(state: State, actor: number, operation: Operation): State | string | undefined {
-    let next = this.#performed(state, actor, operation)
-    while (typeof next === 'object') {
-      const then = next.nodes[actor].operation
-      if (then === undefined || (then.kind !== 'get' && then.kind !== 'set')) break
-      if (this.#scenario.isQuiet?.(then.address) !== true) break
-      next = this.#performed(next, actor, then)
+  /** Does in #row what commutes with all that may come, until nothing does; tells `told` of each. What is broken by it. */
+  #settle(told?: (actor: number, node: Node, at: number) => void): string | undefined {
+    const count = this.#scenario.actors.length
+    const row = this.#row
+    const phases = this.#phases
+    for (let actor = 0; actor < count; actor++) phases[actor] = this.#nodes[actor][row[1 + actor]].phase
+    for (let isSettled = false; !isSettled;) {
+      isSettled = true
+      for (let actor = 0; actor < count; actor++) {
+        for (let node = this.#nodes[actor][row[1 + actor]]; this.#isQuiet(node.operation, actor);) {
+          const turn = this.#turn(row[0], node.id, actor)
+          if (typeof turn === 'string') return turn
+          row[0] = this.#turns.get(turn, 3)
+          row[1 + actor] = this.#turns.get(turn, 4)
+          const next = this.#nodes[actor][row[1 + actor]]
+          told?.(actor, node, next.id)
+          node = next
+          phases[actor] = node.phase
+          isSettled = false
+        }
+      }
     }
-    return next
+    return undefined
   }
 
-  /** The state after an actor's operation; undefined when it has to wait; a message when that broke a promise. */
-  #performed(state: State, actor: number, operation: Operation): State | string | undefined {
+  /** Whether an operation commutes with all that others may still do, and nobody looks at it. */
+  #isQuiet(operation: Operation | undefined, actor: number): boolean {
+    if (operation === undefined || operation.kind === 'step') return false
+    const { kind, address } = operation
+    if ((kind === 'get' || kind === 'set') && this.#scenario.isQuiet?.(address) === true) return true
+    if (isLoad(kind)) return this.#footprints.isLeftTo(actor, this.#phases, address, false)
+    return !this.#watched.has(address) && this.#footprints.isLeftTo(actor, this.#phases, address, true)
+  }
+
+  /** An actor's operation: a row of #turns, WAITS, or what it breaks. */
+  #turn(memory: number, node: number, actor: number): number | string {
+    const row = this.#turnRow
+    row[0] = memory
+    row[1] = node
+    row[2] = actor
+    const known = this.#turns.find(row)
+    if (known >= 0) return this.#turns.get(known, 3) === WAITS ? WAITS : known
+    const at = this.#performed(memory, this.#nodes[actor][node], actor)
+    if (typeof at === 'string') return at
+    row[3] = at?.memory ?? WAITS
+    row[4] = at?.node.id ?? 0
+    const added = this.#turns.add(row)
+    return at === undefined ? WAITS : added
+  }
+
+  /** What becomes of a memory and a node by the node's operation; undefined when it has to wait; a message when that broke a promise. */
+  #performed(memory: number, node: Node, actor: number): Place | string | undefined {
+    const operation = node.operation!
     const { kind, address, value } = operation
-    let { memory } = state
+    const before = this.#memories[memory]
+    let after = memory
     let result = 0
-    if (kind === 'load' || kind === 'get') {
-      result = memory.words[this.#hot.get(address)!]
+    if (isLoad(kind)) {
+      this.#footprints.note(address, actor, node.phase, false)
+      result = before[this.#hot.get(address)!]
     } else {
-      const words = memory.words.slice()
+      const words = before.slice()
       const model = this.#model(words)
-      if (operation.isEnabled !== undefined && !operation.isEnabled(model)) return undefined
+      if (operation.isEnabled !== undefined && !operation.isEnabled(this.#model(before))) return undefined
       if (kind === 'step') {
         result = operation.step!(model)
       } else {
         const index = this.#hot.get(address)!
-        if (kind !== 'store' && kind !== 'set') result = words[index]
+        this.#footprints.note(address, actor, node.phase, true)
+        if (kind === 'swap') result = words[index]
         words[index] = afterOperation(operation, words[index])
       }
       const broken = messageOf(() => {
@@ -261,51 +441,49 @@ class Explorer {
         this.#scenario.check(model)
       })
       if (broken !== undefined) return broken
-      memory = this.#shared(words)
+      after = this.#numberOf(words)
     }
-    const node = state.nodes[actor]
     let child = node.children.get(result)
     if (child === undefined) {
       child = this.#replay(actor, [...node.results, result])
       node.children.set(result, child)
     }
-    const nodes = state.nodes.slice()
-    nodes[actor] = child
-    return { memory, nodes, dead: state.dead, parent: state, actor, operation, result }
+    return { memory: after, node: child }
   }
 
-  #afterDeath(state: State, actor: number): State | string {
-    const words = state.memory.words.slice()
+  #afterDeath(memory: number, actor: number): number | string {
+    const key = memory * this.#scenario.actors.length + actor
+    let after = this.#deaths.get(key)
+    if (after === undefined) this.#deaths.set(key, (after = this.#death(memory, actor)))
+    return after
+  }
+
+  #death(memory: number, actor: number): number | string {
+    const words = this.#memories[memory].slice()
     const model = this.#model(words)
     const broken = messageOf(() => {
       this.#scenario.onDeath?.(model, actor)
       this.#scenario.check(model)
     })
-    if (broken !== undefined) return broken
-    const memory = this.#shared(words)
-    return {
-      memory,
-      nodes: state.nodes,
-      dead: state.dead | (1 << actor),
-      parent: state,
-      actor,
-      operation: undefined,
-      result: 0,
-    }
+    return broken ?? this.#numberOf(words)
   }
 
-  /** One object for each content that memory has had. */
-  #shared(words: Int32Array): Memory {
+  /** One number for each content that memory has had. */
+  #numberOf(words: Int32Array): number {
     const key = Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('latin1')
-    let memory = this.#memories.get(key)
-    if (memory === undefined) this.#memories.set(key, (memory = { words, id: this.#memories.size }))
-    return memory
+    let number = this.#memoryNumbers.get(key)
+    if (number === undefined) {
+      number = this.#memories.push(words) - 1
+      this.#memoryNumbers.set(key, number)
+    }
+    return number
   }
 
   /** Runs an actor over its recorded results to the operation after them. */
   #replay(actor: number, results: readonly number[]): Node {
     let cold = new Map<number, number>()
     let next = 0
+    let phase = 0
     let isSettingUp = true
     let pending: Operation | undefined
     const perform = (operation: Operation): number => {
@@ -314,7 +492,10 @@ class Explorer {
       const { address, kind } = operation
       const isHot = !isSettingUp && (kind === 'step' || this.#hot.has(address))
       if (isHot) {
-        if (next < results.length) return results[next++]
+        if (next < results.length) {
+          if (!isLoad(kind)) phase++
+          return results[next++]
+        }
         pending = operation
         throw suspended
       }
@@ -339,7 +520,14 @@ class Explorer {
     } catch (error) {
       if (error !== suspended) throw error
     }
-    return { operation: pending, id: pending === undefined ? 0 : this.#nextNode++, results, children: new Map() }
+    const nodes = this.#nodes[actor]
+    // All ends are one: nothing comes any more.
+    if (nodes.length === DONE)
+      nodes.push({ operation: undefined, id: DONE, results: [], phase: OVER, children: new Map() })
+    if (pending === undefined) return nodes[DONE]
+    const node: Node = { operation: pending, id: nodes.length, results, phase, children: new Map() }
+    nodes.push(node)
+    return node
   }
 
   /** A cold word was touched. */
@@ -361,50 +549,68 @@ class Explorer {
       return index
     }
     return {
-      get: (address) => memory[indexOf(address)],
+      get: (address) => {
+        this.#footprints.noteModel(address, false)
+        return memory[indexOf(address)]
+      },
       set: (address, value) => {
+        this.#footprints.noteModel(address, true)
         memory[indexOf(address)] = value
       },
     }
   }
-}
 
-interface Memory {
-  readonly words: Int32Array
-  readonly id: number
-}
-
-interface State {
-  readonly memory: Memory
-  readonly nodes: readonly Node[]
-  /** Bit for each dead actor. */
-  readonly dead: number
-  /** How it was reached: whose operation with which result; no operation: by a death. */
-  readonly parent: State | undefined
-  readonly actor: number
-  readonly operation: Operation | undefined
-  readonly result: number
-}
-
-function keyOf({ memory, nodes, dead }: State): string {
-  let key = `${memory.id},${dead}`
-  // Where the dead were makes no difference any more.
-  for (let i = 0; i < nodes.length; i++) key += (dead & (1 << i)) === 0 ? `,${nodes[i].id}` : ','
-  return key
-}
-
-function scheduleOf(actors: readonly ActorDefinition[], state: State, last: string): string[] {
-  const schedule = [last]
-  for (let at = state; at.parent !== undefined; at = at.parent) {
-    const { actor, operation, result } = at
-    const what = operation === undefined ? 'dies' : `${nameOf(operation)} = ${result}`
-    schedule.unshift(`${actors[actor].name}: ${what}`)
+  /** How a state was reached, and what an actor did, or that it died, then. */
+  #scheduleOf(state: number, last: number, isDeath: boolean): string[] {
+    const { actors } = this.#scenario
+    const count = actors.length
+    const moves: { state: number; actor: number; isDeath: boolean }[] = []
+    if (last >= 0) moves.push({ state, actor: last, isDeath })
+    for (let at = state, from = this.#states.get(at, 1 + count); from >= 0; from = this.#states.get(at, 1 + count)) {
+      const move = this.#states.get(at, 2 + count)
+      moves.unshift({ state: from, actor: move % count, isDeath: move >= count })
+      at = from
+    }
+    const schedule: string[] = []
+    const tell = (actor: number, node: Node, to: number): void => {
+      const result = [...node.children].find(([, child]) => child.id === to)?.[0]
+      schedule.push(`${actors[actor].name}: ${nameOf(node.operation!)} = ${result}`)
+    }
+    for (const move of moves) {
+      const row = this.#row
+      for (let column = 0; column <= count; column++) row[column] = this.#states.get(move.state, column)
+      const node = this.#nodeOf(move.state, move.actor)
+      if (move.isDeath) {
+        schedule.push(`${actors[move.actor].name}: dies`)
+        row[0] = this.#afterDeath(row[0], move.actor) as number
+        row[1 + move.actor] = DONE
+      } else {
+        const turn = this.#turn(row[0], node.id, move.actor)
+        if (typeof turn === 'string') {
+          schedule.push(`${actors[move.actor].name}: ${nameOf(node.operation!)}`)
+          break
+        }
+        row[0] = this.#turns.get(turn, 3)
+        row[1 + move.actor] = this.#turns.get(turn, 4)
+        tell(move.actor, node, row[1 + move.actor])
+      }
+      this.#settle(tell)
+    }
+    return schedule
   }
-  return schedule
+}
+
+/** The node of who has nothing left to do, or is dead. */
+const DONE = 0
+
+/** Where an actor is, and what the memory is. */
+interface Place {
+  readonly memory: number
+  readonly node: Node
 }
 
 const nameOf = ({ kind, address, value, name }: Operation): string =>
-  kind === 'step' ? name : `${kind} ${address} ${kind === 'load' || kind === 'get' ? '' : value}`
+  kind === 'step' ? name : `${kind} ${address} ${isLoad(kind) ? '' : value}`
 
 /** A broken promise, thrown by the scenario's checks. */
 export class Broken extends Error {}

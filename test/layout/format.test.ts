@@ -53,6 +53,12 @@ test('sizes and constants are those of the page', () => {
   says(
     `The header has ${format.TABLE_HEADER_WORDS} words. After it come ${format.BUCKETS} buckets of ${format.BUCKET_WORDS} words`,
   )
+  says(
+    `Words ${format.PUNCHES_START} to ${format.PUNCHES_START + format.PUNCHES - 1} of the header are [punch marks](page-cache.md#punch-marks): ` +
+      `one for each region of 2^${format.FOLIO_SHIFT} blocks, by its number modulo ${format.PUNCHES}. The low ` +
+      `${Math.log2(format.PUNCHES_UNDER_WAY + 1)} bits`,
+  )
+  assert.ok(format.PUNCHES_START + format.PUNCHES <= format.TABLE_HEADER_WORDS)
   says(`inode *i* belongs to bucket *i* modulo ${format.BUCKETS}`)
   assert.equal(format.bucketOf(format.BUCKETS + 3), format.TABLE_HEADER_WORDS + 3 * format.BUCKET_WORDS)
   says(`The table has ${format.TABLE_WORDS} words`)

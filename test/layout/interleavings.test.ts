@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { breakInTheWayOf, hasBreak, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
-import { bucketOf } from '../../src/layout/format.ts'
+import { BreakState, bucketOf } from '../../src/layout/format.ts'
 import { PinTable } from '../../src/layout/pin-table.ts'
 import type { Cast, Protocol } from './pin-protocol.ts'
 import { breaker, exploreCast, pinner, reaper } from './pin-protocol.ts'
@@ -16,6 +16,10 @@ const CASTS: Record<string, Casts> = {
   'a pinner and a change, both mortal': {
     pinner: { role: pinner([0]), isMortal: true },
     change: { role: breaker(0), isMortal: true },
+  },
+  'a pinner that comes back and a change that waits': {
+    pinner: { role: pinner([0], { pins: 2, tries: 2 }) },
+    change: { role: breaker(0, { waits: true, reclaims: false }) },
   },
   'a pinner that tidies between its pins and a change': {
     pinner: { role: pinner([0], { pins: 2, tries: 1, tidies: true }) },
@@ -34,6 +38,11 @@ const CASTS: Record<string, Casts> = {
   'a pinner, a change that dies and a reaper': {
     pinner: { role: pinner([0], { tries: 1 }) },
     change: { role: breaker(0, { reclaims: false }), isMortal: true },
+    reaper: { role: reaper },
+  },
+  'a pinner that dies, a change and a reaper': {
+    pinner: { role: pinner([0], { tries: 1 }), isMortal: true },
+    change: { role: breaker(0, { reclaims: false }) },
     reaper: { role: reaper },
   },
   'a pinner of two runs and a change of the second, both mortal': {
@@ -62,7 +71,7 @@ const LARGE_CASTS: Record<string, Casts> = {
     change: { role: breaker(0), isMortal: true },
   },
   'a mortal pinner, two mortal changes': {
-    pinner: { role: pinner([0]), isMortal: true },
+    pinner: { role: pinner([0], { tries: 1 }), isMortal: true },
     'first change': { role: breaker(0), isMortal: true },
     'second change': { role: breaker(0), isMortal: true },
   },
@@ -70,10 +79,11 @@ const LARGE_CASTS: Record<string, Casts> = {
 
 const isLarge = process.env['HOLDFAST_EXPLORE'] === 'large'
 
-describe('promises 1, 2 and 9 hold in every schedule of', () => {
+describe('promises 1, 2, 3, 5 and 9 hold in every schedule of', () => {
   for (const [name, casts] of Object.entries({ ...CASTS, ...(isLarge ? LARGE_CASTS : {}) })) {
     test(name, (t) => {
-      const { states, transitions, hotWords, violation } = exploreCast(casts)
+      const asksPromise3 = name in CASTS
+      const { states, transitions, hotWords, violation } = exploreCast(casts, { asksPromise3 })
       assert.equal(
         violation,
         undefined,
@@ -101,6 +111,18 @@ const generationBeforeBreaks: Protocol['tryClaim'] = (table, claim, runs, { gene
   }
   releaseClaim(table, record, claim.ino)
   return 'stale'
+}
+
+/** A pinner that minds changes which are being committed, and none that waits. */
+const pastWhoWaits: Protocol['tryClaim'] = (table, claim, runs, { bucket, generation }) => {
+  const record = table.own.publish(claim, runs)
+  const isBroken = hasBreak(table, claim.ino as never, claim.offset, claim.length, BreakState.committing)
+  if (!isBroken && table.generation(bucket) === generation) {
+    table.own.grant(record)
+    return record
+  }
+  releaseClaim(table, record, claim.ino)
+  return 'break'
 }
 
 const onlyFirstRun: Protocol['tryClaim'] = (table, claim, runs, { generation }) => {
@@ -132,7 +154,9 @@ const rememberedTooLate: Protocol['tryClaim'] = (table, claim, runs, basis) => {
 
 /** A table whose breaks come without being counted among the arrivals. */
 class SilentTable extends PinTable {
-  override countArrival(): void {}
+  override countArrival(): number {
+    return 0
+  }
 }
 
 /** A table that clears a dead owner's break as if nothing could have been committed. */
@@ -189,6 +213,18 @@ const FAULTS: Record<string, { casts: Casts; promise: RegExp }> = {
       counted: (claims, offset) => claims.filter((claim) => claim.offset === offset * 4096).length,
     }),
     promise: /promise [12]/,
+  },
+  'a pin goes past a change that waits': {
+    casts: with_(CASTS['a pinner that comes back and a change that waits'], { tryClaim: pastWhoWaits }),
+    promise: /promise 3/,
+  },
+  'a change frees its blocks before it commits': {
+    casts: with_(REAPED, { changeOrder: ['publish', 'scan', 'free', 'commit', 'advance', 'take back'] }),
+    promise: /promise [125]/,
+  },
+  'blocks are reused before what freed them is durable': {
+    casts: with_(PAIR, { syncsBeforeReuse: false }),
+    promise: /promise 5/,
   },
   'blocks are reused without a scan': { casts: with_(PAIR, { scansBeforeReuse: false }), promise: /promise 1/ },
   'a count goes from 0 to 1': { casts: with_(PAIR, { resurrects: true }), promise: /promise [12]/ },

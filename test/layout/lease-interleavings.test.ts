@@ -30,6 +30,10 @@ const CASTS: Record<string, Casts> = {
     holder: { role: holder([0], { answers: true, pins: false }), isMortal: true },
     change: { role: change(0, { looks: 1, reuses: false }), isMortal: true },
   },
+  'two exclusive holders, one of them mortal': {
+    'first holder': { role: holder([0], { exclusive: true, pins: false, tries: 2 }), isMortal: true },
+    'second holder': { role: holder([0], { exclusive: true, pins: false, tries: 2 }) },
+  },
   'a holder that tries again and a change that dies': {
     holder: { role: holder([0], { tries: 2, pins: false }) },
     change: { role: change(0, { reuses: false }), isMortal: true },
@@ -41,6 +45,11 @@ const CASTS: Record<string, Casts> = {
 }
 
 const LARGE_CASTS: Record<string, Casts> = {
+  'an exclusive holder, another holder and a change': {
+    'exclusive holder': { role: holder([0], { exclusive: true, pins: false }) },
+    'other holder': { role: holder([0], { pins: false }) },
+    change: { role: change(0, { reuses: false }) },
+  },
   'two holders and a change': {
     'first holder': { role: holder([0], { pins: false }) },
     'second holder': { role: holder([0], { pins: false, answers: true }) },
@@ -55,7 +64,7 @@ const LARGE_CASTS: Record<string, Casts> = {
 
 const isLarge = process.env['HOLDFAST_EXPLORE'] === 'large'
 
-describe('promise 1 holds, no change is committed under a lease, and only the lease that is meant is revoked in every schedule of', () => {
+describe('promise 1 holds, no change is committed under a lease, an exclusive one is alone, and only the one that is meant is revoked in every schedule of', () => {
   for (const [name, casts] of Object.entries({ ...CASTS, ...(isLarge ? LARGE_CASTS : {}) })) {
     test(name, (t) => {
       const { states, transitions, hotWords, violation } = exploreLeases(casts)
@@ -87,8 +96,14 @@ const UNDER_LEASE = /committed under a lease/
 
 const FAULTS: Record<string, { casts: Casts; message: RegExp }> = {
   'a holder looks at the breaks before it publishes its lease': {
-    casts: with_(PAIR, { takeOrder: ['look', 'publish'] }),
+    casts: with_(PAIR, { takeOrder: ['look', 'publish', 'look at others'] }),
     message: UNDER_LEASE,
+  },
+  'a holder looks for exclusive leases before it publishes its own': {
+    casts: with_(CASTS['two exclusive holders, one of them mortal'], {
+      takeOrder: ['look at others', 'publish', 'look'],
+    }),
+    message: /one is exclusive/,
   },
   'a change looks at the leases before it publishes its break': {
     casts: with_(PAIR, { changeOrder: ['recall', 'publish', 'commit', 'advance', 'take back'] }),

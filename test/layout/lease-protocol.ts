@@ -71,7 +71,7 @@ const firstWordOf = (actor: number, record: number): number => CHUNK_BASE(actor,
 /** The real code, and where a test puts a fault into it. */
 export interface LeaseProtocol {
   /** What a holder does, in order. */
-  takeOrder: readonly ('publish' | 'look')[]
+  takeOrder: readonly ('publish' | 'look at others' | 'look')[]
   publishLease: typeof publishLease
   withdrawLease: typeof withdrawLease
   /** What a change does, in order. */
@@ -85,7 +85,7 @@ export interface LeaseProtocol {
 }
 
 export const REAL: LeaseProtocol = {
-  takeOrder: ['publish', 'look'],
+  takeOrder: ['publish', 'look at others', 'look'],
   publishLease,
   withdrawLease,
   changeOrder: ['publish', 'recall', 'commit', 'advance', 'take back'],
@@ -100,6 +100,7 @@ interface Role {
   (protocol: LeaseProtocol): (actor: ActorContext) => void
   /** No record is used again under the eyes of others. */
   readonly usesRecordsOnce?: boolean
+  readonly isExclusive?: boolean
 }
 
 const rangeOf = (offset: number): { offset: number; length: number } => ({
@@ -109,18 +110,20 @@ const rangeOf = (offset: number): { offset: number; length: number } => ({
 
 /**
  * Leases the block at each of some offsets, one after the other; pins it for long; gives both back. `answers`: it looks
- * whether it is asked, and gives the lease back before the pin. Nobody breaks a lease at an offset in `safe`.
+ * whether it is asked, and gives the lease back before the pin. Nobody breaks a lease at an offset in `safe`. With
+ * `exclusive` it has its leases alone, or not.
  */
 export function holder(
   offsets: readonly number[],
-  { answers = false, tries = 1, pins = true, safe = [] as readonly number[] } = {},
+  { answers = false, tries = 1, pins = true, exclusive = false, safe = [] as readonly number[] } = {},
 ): Role {
   const role: Role = (protocol) => (actor) => {
     const table = tableOf(actor, PinTable)
     actor.start()
     for (const offset of offsets) {
       let lease: number | undefined
-      for (let attempt = 0; lease === undefined && attempt < tries; attempt++) lease = taken(protocol, table, offset)
+      for (let attempt = 0; lease === undefined && attempt < tries; attempt++)
+        lease = taken(protocol, table, offset, exclusive)
       if (lease === undefined) return
       const pin = pins ? pinnedForLong(protocol, actor, table, lease, offset) : undefined
       const isAsked = answers && [...breaksOf(table, offset)].length > 0
@@ -140,23 +143,31 @@ export function holder(
       if (!isAsked) protocol.withdrawLease(table, lease, FILE)
     }
   }
-  return Object.assign(role, { usesRecordsOnce: offsets.length * tries === 1 })
+  return Object.assign(role, { usesRecordsOnce: offsets.length * tries === 1, isExclusive: exclusive })
 }
 
 const breaksOf = (table: PinTable, offset: number): ReturnType<PinTable['breaks']> =>
   table.breaks(FILE, offset * BLOCK_SIZE, (offset + 1) * BLOCK_SIZE, BreakState.waiting)
 
 /** As `OwnLeases.take`, one attempt. */
-function taken(protocol: LeaseProtocol, table: PinTable, offset: number): number | undefined {
+function taken(protocol: LeaseProtocol, table: PinTable, offset: number, isExclusive: boolean): number | undefined {
   let record: number | undefined
   let isBroken = false
+  let isLeased = false
   for (const step of protocol.takeOrder) {
-    if (step === 'publish')
-      record = protocol.publishLease(table, { ino: FILE, ...rangeOf(offset), isExclusive: false, breakTimeMs: 1 })
-    else isBroken = [...breaksOf(table, offset)].length > 0
+    if (step === 'publish') {
+      record = protocol.publishLease(table, { ino: FILE, ...rangeOf(offset), isExclusive, breakTimeMs: 1 })
+    } else if (step === 'look at others') {
+      const start = offset * BLOCK_SIZE
+      isLeased = protocol
+        .leasesOf(table, FILE, start, start + BLOCK_SIZE)
+        .some((lease) => lease.slot !== table.own.index && !lease.isRevoked && (isExclusive || lease.isExclusive))
+    } else {
+      isBroken = [...breaksOf(table, offset)].length > 0
+    }
   }
   if (record === undefined) return undefined
-  if (!isBroken) {
+  if (!isBroken && !isLeased) {
     grantLease(table, record)
     return record
   }
@@ -336,9 +347,15 @@ export function exploreLeases(casts: Readonly<{ [name: string]: LeaseCast }>): E
       if (isGrant) {
         const isOver = memory.get(address + Record.revoked) === value >>> SEQUENCE_SHIFT
         if (isOver) return
+        const place = memory.get(offsetWords.get(address)!) / BLOCK_SIZE + 1
+        const isAlone = (other: number): boolean => entries[other][1].role.isExclusive === true
+        for (const other of actors.keys()) {
+          if (other !== actor && memory.get(leasedAt(other)) === place && (isAlone(actor) || isAlone(other)))
+            throw new Broken('two leases are held of which one is exclusive')
+        }
         memory.set(recordOf(actor), record + 1)
         memory.set(sequenceOf(actor), value >>> SEQUENCE_SHIFT)
-        memory.set(leasedAt(actor), memory.get(offsetWords.get(address)!) / BLOCK_SIZE + 1)
+        memory.set(leasedAt(actor), place)
       } else if ((value & STATUS_MASK) === RecordStatus.free && memory.get(recordOf(actor)) === record + 1) {
         end(memory, actor)
       }

@@ -2,7 +2,8 @@
  * The pin protocol as actors for the explorer: the real code of claims, breaks, scans and reaping over a model of a file
  * system that is a few words. A transaction is: begin (one at a time, lost at death), look, scan, commit in one step.
  *
- * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's.
+ * Files: F has a block at each of two offsets. A block is free, in F, busy, in lost+found, or another file's. What of F's
+ * layout is durable is known as well: what a power failure would leave.
  */
 import { NEVER, refusalOf, releaseClaim, tryClaim } from '../../src/layout/claims.ts'
 import type { Basis } from '../../src/layout/claims.ts'
@@ -39,6 +40,7 @@ const OFFSETS = [0, 1]
 
 export const SLOT_BASE = (slot: number): number => 1_000_000 * (slot + 1)
 export const CHUNK_BASE = (slot: number, chunk: number): number => SLOT_BASE(slot) + 10_000 + chunk * 70_000
+const breakStateOf = (slot: number): number => SLOT_BASE(slot) + BREAKS_START + Break.state
 export const MODEL = 100_000_000
 /** Who is in a transaction: actor + 1. */
 export const TRANSACTION = MODEL + 0
@@ -46,10 +48,14 @@ export const lockOf = (slot: number): number => MODEL + 10 + slot
 export const blockState = (block: number): number => MODEL + 20 + block
 /** Block at an offset of F, 0: a hole. */
 export const mappedAt = (offset: number): number => MODEL + 30 + offset
+/** The same as it is durable. */
+const durableAt = (offset: number): number => MODEL + 72 + offset
 /** Masks of blocks, by actor: mapped where it wants them at an instant since its call; wanted; held by a granted pin. */
 const seenBy = (actor: number): number => MODEL + 40 + actor
 const wantedBy = (actor: number): number => MODEL + 50 + actor
 const heldBy = (actor: number): number => MODEL + 60 + actor
+/** Slots, by bit, whose break was in force in the range of an actor when it called. */
+const brokenAtCall = (actor: number): number => MODEL + 76 + actor
 /** A block whose copy was taken for the file's and was not. */
 const MISREAD = MODEL + 70
 
@@ -70,9 +76,11 @@ export interface Protocol {
   /** Which claims a change counts. */
   counted: (claims: readonly ClaimView[], offset: number) => number
   /** What a change does, in order. */
-  changeOrder: readonly ('publish' | 'scan' | 'commit' | 'advance' | 'take back')[]
+  changeOrder: readonly ('publish' | 'scan' | 'free' | 'commit' | 'advance' | 'take back')[]
   /** Whether a reclaim scans for claims. */
   scansBeforeReuse: boolean
+  /** Whether a reclaim makes durable first what freed the blocks. */
+  syncsBeforeReuse: boolean
   /** After its release a pin is used again. */
   resurrects: boolean
   /** How who only reads looks again after its copy. */
@@ -86,6 +94,7 @@ export const REAL: Protocol = {
   counted: (claims) => claims.length,
   changeOrder: ['publish', 'scan', 'commit', 'advance', 'take back'],
   scansBeforeReuse: true,
+  syncsBeforeReuse: true,
   resurrects: false,
   refusalOf,
   resetTable,
@@ -133,6 +142,8 @@ interface Role {
 interface Scene {
   /** Call it in a step that changes what is mapped. */
   noteMapped(memory: ModelMemory): void
+  /** Call it in the step in which an actor asks for a pin. */
+  noteBroken(memory: ModelMemory, actor: number): void
 }
 
 interface Pinner extends Role {
@@ -149,7 +160,7 @@ export function pinner(
   offsets: readonly number[],
   { pins = 1, tries = 2, tidies = false, caches = false } = {},
 ): Pinner {
-  const role: Role = (protocol) => (actor) => {
+  const role: Role = (protocol, scene) => (actor) => {
     const table = tableOf(actor, protocol.Table)
     actor.start()
     const bucket = bucketOf(FILE)
@@ -158,6 +169,7 @@ export function pinner(
     for (let pin = 0; pin < pins; pin++) {
       actor.step('call', (memory) => {
         memory.set(seenBy(actor.index), maskOf(offsets.map((offset) => memory.get(mappedAt(offset)))))
+        scene.noteBroken(memory, actor.index)
         return 0
       })
       for (let attempt = 0; attempt < tries; attempt++) {
@@ -198,21 +210,26 @@ export function pinner(
 }
 
 interface Breaker extends Role {
+  /** Where its break begins; it goes to the end of the file. */
+  readonly breaks: number
   /** No break record is used again under the eyes of a pinner. */
   readonly usesBreaksOnce: boolean
 }
 
-/** Takes the block at an offset out of F, sequestering it when it is held; then reclaims what it can. */
-export function breaker(offset: number, { collapses = false, reclaims = true } = {}): Breaker {
+/**
+ * Takes the block at an offset out of F, sequestering it when it is held; then reclaims what it can. With `waits` its break is
+ * a waiting one before it is a committing one.
+ */
+export function breaker(offset: number, { collapses = false, reclaims = true, waits = false } = {}): Breaker {
   const role: Role = (protocol, scene) => (actor) => {
     const table = tableOf(actor, protocol.Table)
     actor.start()
-    cut(protocol, scene, actor, table, offset, collapses)
+    cut(protocol, scene, actor, table, offset, { collapses, waits })
     // Then what has moved there.
-    if (collapses) cut(protocol, scene, actor, table, offset, false)
+    if (collapses) cut(protocol, scene, actor, table, offset, { collapses: false, waits })
     if (reclaims) reclaim(protocol, actor, table)
   }
-  return Object.assign(role, { usesBreaksOnce: !collapses })
+  return Object.assign(role, { usesBreaksOnce: !collapses, breaks: offset })
 }
 
 function cut(
@@ -221,14 +238,16 @@ function cut(
   actor: ActorContext,
   table: PinTable,
   offset: number,
-  collapses: boolean,
+  { collapses, waits }: { readonly collapses: boolean; readonly waits: boolean },
 ): void {
   let index = -1
   let block = 0
   let isHeld = false
   for (const step of protocol.changeOrder) {
     if (step === 'publish') {
-      index = table.publishBreak(FILE, offset * BLOCK_SIZE, OFFSETS.length * BLOCK_SIZE, BreakState.committing) ?? -1
+      const state = waits ? BreakState.waiting : BreakState.committing
+      index = table.publishBreak(FILE, offset * BLOCK_SIZE, OFFSETS.length * BLOCK_SIZE, state) ?? -1
+      if (waits) table.setBreakState(index, BreakState.committing)
     } else if (step === 'scan') {
       actor.step(
         'begin',
@@ -240,6 +259,12 @@ function cut(
       )
       block = actor.step('look', (memory) => memory.get(mappedAt(offset)))
       isHeld = block !== 0 && protocol.counted(overlappingClaims(table, bytesOfBlock(block)), offset) > 0
+    } else if (step === 'free') {
+      // Only with a fault: it is part of the commit.
+      actor.step('free', (memory) => {
+        if (block !== 0) memory.set(blockState(block), isHeld ? State.lost : State.busy)
+        return 0
+      })
     } else if (step === 'commit') {
       actor.step('commit', (memory) => {
         if (block !== 0) memory.set(blockState(block), isHeld ? State.lost : State.busy)
@@ -269,6 +294,7 @@ function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void
     const mask = actor.step('look for blocks', (memory) =>
       maskOf(BLOCKS.filter((block) => memory.get(blockState(block)) === state)),
     )
+    if (mask !== 0 && protocol.syncsBeforeReuse) actor.step('make durable', makeDurable)
     for (const block of inMask(mask)) {
       if (protocol.scansBeforeReuse && overlappingClaims(table, bytesOfBlock(block)).length > 0) continue
       actor.step('reuse', (memory) => {
@@ -277,6 +303,11 @@ function reclaim(protocol: Protocol, actor: ActorContext, table: PinTable): void
       })
     }
   }
+}
+
+function makeDurable(memory: ModelMemory): number {
+  for (const offset of OFFSETS) memory.set(durableAt(offset), memory.get(mappedAt(offset)))
+  return 0
 }
 
 /** Reaps the dead, then reclaims. */
@@ -330,6 +361,7 @@ export const opener =
     )
     if (alive > 0) return
     protocol.resetTable(memory)
+    actor.step('make durable', makeDurable)
     for (const block of BLOCKS) {
       actor.step('reuse', (model) => {
         if (model.get(blockState(block)) === State.busy) model.set(blockState(block), State.other)
@@ -345,20 +377,40 @@ export interface Cast {
   readonly protocol?: Partial<Protocol>
 }
 
-/** Tries every schedule of some actors. */
-export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Exploration {
+/** Tries every schedule of some actors. Without `asksPromise3` a third less: what was in force at each call is not noted. */
+export function exploreCast(casts: Readonly<{ [name: string]: Cast }>, { asksPromise3 = true } = {}): Exploration {
   const entries = Object.entries(casts)
   const offsetsOf = (actor: number): readonly number[] => (entries[actor][1].role as Partial<Pinner>).offsets ?? []
-  const scene: Scene = { noteMapped: (memory) => noteMapped(memory, entries.length, offsetsOf) }
+  /** Slots whose one break is in the way of an actor's pins. */
+  const breakersOf = (actor: number): number[] =>
+    [...entries.keys()].filter((slot) => {
+      const { breaks, usesBreaksOnce } = entries[slot][1].role as Partial<Breaker>
+      return asksPromise3 && usesBreaksOnce === true && offsetsOf(actor).some((offset) => offset >= breaks!)
+    })
+  const isInForce = (memory: ModelMemory, slot: number): boolean => {
+    const state = memory.get(breakStateOf(slot))
+    return state === BreakState.waiting || state === BreakState.committing
+  }
+  const scene: Scene = {
+    noteMapped: (memory) => noteMapped(memory, entries.length, offsetsOf),
+    noteBroken: (memory, actor) => {
+      const inForce = breakersOf(actor).filter((slot) => isInForce(memory, slot))
+      memory.set(
+        brokenAtCall(actor),
+        inForce.reduce((mask, slot) => mask | (1 << slot), 0),
+      )
+    },
+  }
   const actors = entries.map(([name, { role, isMortal = false, protocol }]): ActorDefinition => {
     return { name, isMortal, run: role({ ...REAL, ...protocol }, scene) }
   })
   const hot = [TRANSACTION, MISREAD]
   for (const block of BLOCKS) hot.push(blockState(block))
-  for (const offset of OFFSETS) hot.push(mappedAt(offset))
+  for (const offset of OFFSETS) hot.push(mappedAt(offset), durableAt(offset))
   const stateWords = new Map<number, number>()
   for (const actor of actors.keys()) {
-    hot.push(lockOf(actor), seenBy(actor), wantedBy(actor), heldBy(actor))
+    hot.push(lockOf(actor), seenBy(actor), wantedBy(actor), heldBy(actor), brokenAtCall(actor))
+    if (asksPromise3) hot.push(breakStateOf(actor))
     if (offsetsOf(actor).length === 0) continue
     for (let record = 0; record < 4; record++) stateWords.set(CHUNK_BASE(actor, 0) + record * 16 + Record.state, actor)
   }
@@ -391,11 +443,20 @@ export function exploreCast(casts: Readonly<{ [name: string]: Cast }>): Explorat
       const wanted = memory.get(wantedBy(actor))
       if ((wanted & ~memory.get(seenBy(actor))) !== 0)
         throw new Broken('promise 2: granted on a block that was not mapped since the call')
+      const still = breakersOf(actor).filter(
+        (slot) => (memory.get(brokenAtCall(actor)) & (1 << slot)) !== 0 && isInForce(memory, slot),
+      )
+      if (still.length > 0) throw new Broken('promise 3: granted past a change that was waiting for the range')
       memory.set(heldBy(actor), wanted)
     },
     check: (memory) => {
       const misread = memory.get(MISREAD)
       if (misread !== 0) throw new Broken(`promise 6: a copy of block ${misread} is another file's content`)
+      for (const offset of OFFSETS) {
+        const block = memory.get(durableAt(offset))
+        if (block !== 0 && memory.get(blockState(block)) === State.other)
+          throw new Broken(`promise 5: after a power failure two files have block ${block}`)
+      }
       for (const actor of actors.keys()) {
         for (const block of inMask(memory.get(heldBy(actor)))) {
           const state = memory.get(blockState(block))
@@ -429,6 +490,7 @@ export function initialWords(): Map<number, number> {
   })
   for (const [offset, block] of BLOCKS.entries()) {
     words.set(mappedAt(offset), block)
+    words.set(durableAt(offset), block)
     words.set(blockState(block), State.mapped)
   }
   return words

@@ -123,23 +123,38 @@ export const stablePinner =
 
 /** Has a stable pin from the beginning, and lets go. */
 export const stableHolder: Role = (protocol) => (actor) => {
-  const table = tableOf(actor, PinTable)
-  if (protocol.countsAt === 'begin') protocol.beginStable(table, FILE)
-  const record = table.own.publish(claimFor(RecordKind.pin, RecordFlag.stable), [run(OLD)])
-  table.own.setStatus(record, RecordStatus.granted)
-  actor.start()
+  const { table, record } = heldFromTheBeginning(protocol, actor)
   if (protocol.countsAt !== 'begin') protocol.beginStable(table, FILE)
   hold(actor, OLD)
   releaseClaim(table, record, FILE)
   endStable(table, FILE)
 }
 
-function hold(actor: ActorContext, block: number): void {
+/** Has a stable pin from the beginning to the end. */
+export const stableKeeper: Role = (protocol) => (actor) => {
+  heldFromTheBeginning(protocol, actor)
+  take(actor, OLD)
+}
+
+function heldFromTheBeginning(protocol: StableProtocol, actor: ActorContext): { table: PinTable; record: number } {
+  const table = tableOf(actor, PinTable)
+  if (protocol.countsAt === 'begin') protocol.beginStable(table, FILE)
+  const record = table.own.publish(claimFor(RecordKind.pin, RecordFlag.stable), [run(OLD)])
+  table.own.setStatus(record, RecordStatus.granted)
+  actor.start()
+  return { table, record }
+}
+
+function take(actor: ActorContext, block: number): void {
   actor.step('return', (memory) => {
     memory.set(stableAt(actor.index), block)
     memory.set(snapshotOf(actor.index), memory.get(contentOf(block)))
     return 0
   })
+}
+
+function hold(actor: ActorContext, block: number): void {
+  take(actor, block)
   actor.step('let go', (memory) => {
     memory.set(stableAt(actor.index), 0)
     return 0

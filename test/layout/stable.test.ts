@@ -14,6 +14,7 @@ import {
   copyWriter,
   exploreStable,
   stableHolder,
+  stableKeeper,
   stablePinner,
   writePinner,
   writerThenPinner,
@@ -41,6 +42,11 @@ const CASTS: Record<string, Casts> = {
     writer: { role: copyWriter({ tries: 1 }) },
     copy: { role: copier() },
   },
+  'a stable pin that is kept, a write by copy that copies the block and a write by copy': {
+    keeper: { role: stableKeeper },
+    writer: { role: copyWriter() },
+    other: { role: copyWriter({ tries: 1 }) },
+  },
   'a stable pin, and a copy-on-write that reuses the block, both mortal': {
     pinner: { role: stablePinner(once), isMortal: true },
     copy: { role: copier({ reuses: true }), isMortal: true },
@@ -66,10 +72,10 @@ const LARGE_CASTS: Record<string, Casts> = {
     writer: { role: writePinner({ tries: 1 }) },
     copy: { role: copier() },
   },
-  'a stable pin that is held, and two writes by copy that copy the block': {
+  'a stable pin that is held, a write by copy that copies the block and a write by copy': {
     holder: { role: stableHolder },
     writer: { role: copyWriter() },
-    other: { role: copyWriter() },
+    other: { role: copyWriter({ tries: 1 }) },
   },
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Limits } from '../../src/layout/waiting.ts'
+import { StuckWaits } from '../../src/layout/stuck-waits.ts'
 import { Waiting } from '../../src/layout/waiting.ts'
 import { World } from './world.ts'
 
@@ -13,7 +14,8 @@ function alarmed() {
   const world = new World()
   const told: [name: string, waitedMs: number][] = []
   const tell = (error: Error, waitedMs: number): void => void told.push([error.message, waitedMs])
-  const waiting = new Waiting(world.join().table, { afterMs: AFTER_MS, tell })
+  const stuck = new StuckWaits(world.clock, { afterMs: AFTER_MS, tell })
+  const waiting = new Waiting(world.join().table, stuck)
   return { world, told, waiting }
 }
 

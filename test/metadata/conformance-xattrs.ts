@@ -22,6 +22,21 @@ const get = async (metadata: Metadata, inode: InodeNumber, name: string) => {
 
 export function xattrsConformance(name: string, make: MakeMetadata): void {
   describe(`${name}: extended attributes`, () => {
+    test('a change that drops privileges takes setuid, setgid of who may execute, and capabilities along', async (t) => {
+      const { metadata } = await made(t, make)
+      const drop = async (kind: 'file' | 'directory', file: string, mode: number): Promise<[number, string[]]> => {
+        const { ino: inode } = await create(metadata, file, kind)
+        await set(metadata, inode, 'security.capability', 'all')
+        await set(metadata, inode, 'security.other', 'stays')
+        await metadata.setAttributes(inode, { mode, nowNs: LATER })
+        const after = await metadata.setAttributes(inode, { uid: 7, dropsPrivileges: true, nowNs: LATER })
+        return [after.mode, await metadata.xattrs(inode)]
+      }
+      assert.deepEqual(await drop('file', 'a', 0o6755), [0o755, ['security.other']])
+      assert.deepEqual(await drop('file', 'b', 0o6745), [0o2745, ['security.other']], 'the mark of mandatory locks')
+      assert.deepEqual(await drop('directory', 'c', 0o6755), [0o6755, ['security.capability', 'security.other']])
+    })
+
     test('an attribute has the value it was given last, also none of length 0, and changes ctime', async (t) => {
       const { metadata } = await made(t, make)
       const { ino: file, changeCount } = await create(metadata, 'a')

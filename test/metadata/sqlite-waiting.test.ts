@@ -157,12 +157,12 @@ test('a callback cannot begin another transaction', async (t) => {
 test('promise 5: after a failed sync everything is EIO until the store is opened afresh', async (t) => {
   const { metadata, path } = await contended(t)
   await create(metadata, 'a')
-  const log = `${path}-wal`
-  renameSync(log, `${log}.away`)
-  symlinkSync(log, log)
-  await assert.rejects(metadata.sync(), { code: 'ELOOP' })
-  unlinkSync(log)
-  renameSync(`${log}.away`, log)
+  const handle = await open(path.replace('meta.db', 'other'), 'w')
+  const prototype = Object.getPrototypeOf(handle) as FileHandle
+  await handle.close()
+  const failed = Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO', syscall: 'fdatasync' })
+  t.mock.method(prototype, 'datasync', () => Promise.reject(failed), { times: 1 })
+  await assert.rejects(metadata.sync(), { code: 'EIO' })
   await assert.rejects(metadata.sync(), { code: 'EIO' })
   await assert.rejects(create(metadata, 'b'), { code: 'EIO' })
   await assert.rejects(metadata.inode(ROOT_INODE), { code: 'EIO' })
@@ -170,6 +170,19 @@ test('promise 5: after a failed sync everything is EIO until the store is opened
   const again = await openSqliteMetadata(path)
   assert.equal((await again.lookup(ROOT_INODE, 'a'))?.kind, 'file')
   await again.close()
+})
+
+test('a sync that could not begin has lost nothing: it can be tried again', async (t) => {
+  const { metadata, path } = await contended(t)
+  await create(metadata, 'a')
+  const log = `${path}-wal`
+  renameSync(log, `${log}.away`)
+  symlinkSync(log, log)
+  await assert.rejects(metadata.sync(), { code: 'ELOOP' })
+  unlinkSync(log)
+  renameSync(`${log}.away`, log)
+  await metadata.sync()
+  await create(metadata, 'b')
 })
 
 test('promise 5: a sync is an fdatasync of the log, the first one syncs the directory too, and calls share one', async (t) => {

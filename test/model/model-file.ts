@@ -138,6 +138,8 @@ export class ModelFile {
 
   /** Becomes a copy: holes stay holes, unless space was allocated ahead of what was written before them. */
   copyAll(source: ModelFile): void {
+    // Emptying what is empty takes nothing: what was allocated past its end may stay.
+    const kept = this.size === 0 ? this.#runs : []
     this.size = source.size
     this.#bytes = new Map()
     for (const [block, bytes] of source.#bytes) {
@@ -147,6 +149,7 @@ export class ModelFile {
     const end = Math.ceil(source.size / BLOCK)
     for (const run of source.#runs) this.#set(run.start, Math.min(run.end, end), run.state)
     for (const run of this.#runs) this.mayHave(run.end, run.end + MOST_AHEAD)
+    for (const { start, end: behind } of kept) this.mayHave(start, behind)
   }
 
   /** Blocks [start, end) that are not there may be. */

@@ -62,8 +62,11 @@ function toFill(model: Model, slot: number, end: number): Handle {
   return handle
 }
 
-function mustFit(offset: number, length: number): void {
-  if ((offset + length) / BLOCK - offset / BLOCK > TOO_MANY_BLOCKS) throw new ModelError('ENOSPC')
+/** ENOSPC; before it is said, all that was allocated ahead has gone back, of whatever is open. */
+function mustFit(model: Model, offset: number, length: number): void {
+  if ((offset + length) / BLOCK - offset / BLOCK <= TOO_MANY_BLOCKS) return
+  for (const { node } of model.handles.values()) node.file.closed()
+  throw new ModelError('ENOSPC')
 }
 
 function mustBeBlocks(offset: number, length: number): void {
@@ -129,7 +132,7 @@ export const OPEN_FILE_OPERATIONS: Operations<OpenFileOperation> = {
   },
   zeroRange(model, { slot, offset, length, keepSize }) {
     const handle = toFill(model, slot, offset + length)
-    mustFit(offset, length)
+    mustFit(model, offset, length)
     handle.node.file.zeroRange(offset, length, keepSize)
     return changed(model, handle)
   },
@@ -151,7 +154,7 @@ export const OPEN_FILE_OPERATIONS: Operations<OpenFileOperation> = {
   },
   allocate(model, { slot, offset, length, keepSize }) {
     const { node } = toFill(model, slot, offset + length)
-    mustFit(offset, length)
+    mustFit(model, offset, length)
     const isGrowing = !keepSize && offset + length > node.file.size
     node.file.allocate(offset, length, keepSize)
     if (isGrowing) model.tree.changed(node)

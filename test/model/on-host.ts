@@ -46,11 +46,11 @@ const chroot = koffi.load(null).func('int chroot(const char *path)') as (path: s
 export class OnHost {
   readonly #descriptors = new Map<number, number>()
 
-  /** `directory` becomes the root of this whole process, and gets what an empty pool has. False: not allowed. */
+  /** `directory` becomes the root of this whole process, and gets what an empty pool has, unless it has. False: not allowed. */
   static enter(directory: string): OnHost | undefined {
     if (chroot(directory) !== 0) return undefined
     process.chdir('/')
-    fs.mkdirSync('/lost+found', { mode: 0o700 })
+    if (!fs.existsSync('/lost+found')) fs.mkdirSync('/lost+found', { mode: 0o700 })
     return new OnHost()
   }
 

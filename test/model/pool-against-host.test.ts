@@ -1,6 +1,7 @@
 /**
- * The same random operations on a pool, on tmpfs by way of node:fs, and in the model: the same results, the same codes.
+ * The same random operations on a pool, by way of node:fs on tmpfs, and in the model: the same results, the same codes.
  * So a pool does what Linux does, and the model that two processes are compared with (pool-against-model.test.ts) is right.
+ * Then once more with a mounted pool in the place of tmpfs: so a mount does what Linux does, and what a pool does.
  * HOLDFAST_RUNS=1000 for a long run, HOLDFAST_SEED=… to repeat one.
  *
  * What a pool does otherwise on purpose (in the code: "Not as Linux"), so that it is not asked or is turned into the pool's:
@@ -15,11 +16,14 @@
  *   - copyFile leaves the owner of a file that is there; libuv as root gives it the other's
  *   - lone surrogates are EILSEQ; node:fs writes U+FFFD for them
  */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { createPool } from '../../src/index.ts'
 import { fileModeMask } from '../../src/platform/process-identity.ts'
-import type { Participant } from '../support/participant.ts'
+import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
 import { startProcess } from '../support/participant.ts'
 import { checkSound } from '../support/stamps.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
@@ -27,59 +31,48 @@ import type { Subject } from './arbitraries.ts'
 import { operationsOfNode, PRELUDES } from './arbitraries.ts'
 import { Witnessed } from './expectations.ts'
 import { Model } from './model.ts'
-import { MOST_READ } from './model-state.ts'
-import type { OnHost } from './on-host.ts'
+import { enterHost, isPossibleOnHost } from './far-host.ts'
 import { OnPool } from './on-pool.ts'
-import type { Operation } from './operations.ts'
 import { sameTree } from './portraits.ts'
 import type { Command, Stage, System } from './steps.ts'
 import { judged, step } from './steps.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
-const ON_HOST = new URL('on-host.ts', import.meta.url).href
-/** Beyond this the host goes on where a pool says EFBIG: its sizes are 64 bit numbers. */
-const LARGEST = 2 ** 45
-
-/** False: this process may not have a root directory of its own. */
-const enter = (host: Participant, directory: string): Promise<boolean> =>
-  host.run(
-    async (here, url, root) => {
-      const { OnHost: Performer } = await here.load<typeof import('./on-host.ts')>(url)
-      here.kept['host'] = Performer.enter(root)
-      return here.kept['host'] !== undefined
-    },
-    ON_HOST,
-    directory,
-  )
-
-function isPossible(operation: Operation, model: Model): boolean {
-  if (Object.values(operation).some((given) => typeof given === 'number' && given > LARGEST)) return false
-  // libc goes from name to name by itself.
-  if (operation.op === 'realpath' && operation.path.length > 4000) return false
-  // The host would fill the holes of a large file.
-  return operation.op !== 'copyFile' || model.sizeAt(operation.path) <= MOST_READ
-}
-
 const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
   operationsOfNode(subject).map((operations) =>
-    operations.map((operation) => step<Stage>(operation, (model) => isPossible(operation, model))),
+    operations.map((operation) => step<Stage>(operation, (model) => isPossibleOnHost(operation, model))),
   )
 
-for (const subject of ['names', 'paths', 'bytes'] as const) {
-  test(`a pool does what the kernel does on tmpfs, about ${subject} (seed ${SEED})`, async (t) => {
+const PLACES: Readonly<Record<string, (t: TestContext) => Promise<string> | string>> = {
+  tmpfs: (t) => temporaryDirectory(t),
+  'a mount': async (t) => {
+    const { dir } = await mountedPool(t)
+    // A directory without a lost+found, which it will be given.
+    await mkdir(join(dir, 'root'))
+    return join(dir, 'root')
+  },
+}
+
+for (const [place, subject] of Object.keys(PLACES).flatMap((each) =>
+  (['names', 'paths', 'bytes'] as const).map((about) => [each, about] as const),
+)) {
+  const skip = place === 'a mount' ? whyNoMount() : false
+  test(`a pool does what the kernel does on ${place}, about ${subject} (seed ${SEED})`, { skip }, async (t) => {
     const parent = temporaryDirectory(t)
+    const directory = await PLACES[place](t)
     const process = await startProcess(t)
-    if (!(await enter(process, temporaryDirectory(t)))) return t.skip('only root can have a root directory of its own')
+    const far = await enterHost(process, directory)
+    if (far === undefined) return t.skip('only root can have a root directory of its own')
     let nth = 0
     const property = fc.asyncProperty(
       fc.commands(commandsOf(subject), { maxCommands: 120, size: 'max' }),
       async (chosen) => {
-        await process.run((here) => (here.kept['host'] as OnHost).clear())
+        await far.clear()
         const host: System = {
           name: 'the host',
           witnessed: new Witnessed(),
-          perform: (operation) => process.run((here, what) => (here.kept['host'] as OnHost).perform(what), operation),
+          perform: (operation) => far.perform(operation),
         }
         const near = new OnPool(await createPool(`${parent}/${nth++}`, { sizeBytes: 16 << 20 }))
         const pool: System = {

@@ -14,15 +14,16 @@ import { checkSound } from '../support/stamps.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
 import type { Subject } from './arbitraries.ts'
 import { operationsOfNode, operationsOfPool, PRELUDES } from './arbitraries.ts'
-import { Witnessed } from './expectations.ts'
 import { Model } from './model.ts'
 import { MOST_READ } from './model-state.ts'
 import type { Portrait } from './on-pool.ts'
 import { OnPool } from './on-pool.ts'
-import type { Operation, Outcome, Who } from './operations.ts'
+import type { Who } from './operations.ts'
 import { sameTree } from './portraits.ts'
-import type { Command, Stage, System } from './steps.ts'
+import type { Command, Stage } from './steps.ts'
 import { aside, judged, step } from './steps.ts'
+import type { Performer } from './two-sides.ts'
+import { TwoSides } from './two-sides.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
@@ -30,8 +31,7 @@ const ON_POOL = new URL('on-pool.ts', import.meta.url).href
 const SIZE_BYTES = 16 << 20
 
 /** A participant, here or in another process. */
-interface Side {
-  perform(operation: Operation): Promise<Outcome>
+interface Side extends Performer {
   tree(): Promise<Portrait[]>
   reopen(): Promise<void>
   leave(): Promise<void>
@@ -41,8 +41,8 @@ interface Side {
 async function farSide(process: Participant, path: string): Promise<Side> {
   await process.run(
     async (here, url, directory) => {
-      const { OnPool: Performer } = await here.load<typeof import('./on-pool.ts')>(url)
-      here.kept['side'] = new Performer(await here.openPool(directory))
+      const { OnPool: Far } = await here.load<typeof import('./on-pool.ts')>(url)
+      here.kept['side'] = new Far(await here.openPool(directory))
     },
     ON_POOL,
     path,
@@ -55,37 +55,8 @@ async function farSide(process: Participant, path: string): Promise<Side> {
   }
 }
 
-/** Both sides as one system: an operation goes to the side that it names, or that opened its file. */
-class TwoSides implements System {
-  readonly name = 'the pool'
-  readonly witnessed = new Witnessed()
-  readonly near: OnPool
-  readonly far: Side
-  /** Who has what open. */
-  readonly #owners = new Map<number, Who>()
-
-  constructor(near: OnPool, far: Side) {
-    this.near = near
-    this.far = far
-  }
-
-  side(who: Who): Pick<Side, 'perform' | 'tree' | 'reopen'> {
-    return who === 0 ? this.near : this.far
-  }
-
-  async perform(operation: Operation): Promise<Outcome> {
-    const slot = 'slot' in operation ? operation.slot : -1
-    const owner = this.#owners.get(slot)
-    if (!('by' in operation)) return this.side(owner!).perform(operation)
-    // Opened anew, on another side: what was open there is closed first.
-    if (owner !== undefined && owner !== operation.by) await this.side(owner).perform({ op: 'close', slot })
-    if (slot >= 0) this.#owners.set(slot, operation.by)
-    return this.side(operation.by).perform(operation)
-  }
-}
-
 interface TwoProcesses extends Stage {
-  readonly systems: readonly [TwoSides]
+  readonly systems: readonly [TwoSides<Side>]
 }
 
 async function compare(model: Model, real: TwoProcesses): Promise<void> {
@@ -151,7 +122,7 @@ for (const subject of ['names', 'paths', 'bytes'] as const) {
         const directory = `${parent}/${nth++}`
         const near = new OnPool(await createPool(directory, { sizeBytes: SIZE_BYTES }))
         const far = await farSide(other, directory)
-        const real: TwoProcesses = { systems: [new TwoSides(near, far)] }
+        const real: TwoProcesses = { systems: [new TwoSides<Side>(near, far)] }
         const model = new Model(fileModeMask())
         try {
           for (const operation of PRELUDES[subject]) await step(operation).run(model, real)

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
-import { closeSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { mapShared } from '../../src/platform/memory-map.ts'
 import { createMemoryFile } from '../../src/platform/memory-file.ts'
+import { allocateSpace, punchHole } from '../../src/platform/file-space.ts'
+import { pagesInLargeFolios } from '../support/page-flags.ts'
+import { temporaryDirectory } from '../support/temporary-pool.ts'
 
 function file(t: TestContext, size: number): number {
   const fd = createMemoryFile('test')
@@ -82,3 +86,25 @@ test('what cannot be mapped says why', () => {
   }
   assert.throws(() => mapShared(-1, 0, 4096), { code: 'EBADF', syscall: 'mmap' })
 })
+
+for (const on of ['disk', 'tmpfs'] as const) {
+  test(`what a mapping brings into memory lies in small folios, on ${on}`, (t) => {
+    const fd = openSync(join(temporaryDirectory(t, on), 'file'), 'w+')
+    t.after(() => closeSync(fd))
+    const length = 8 << 20
+    ftruncateSync(fd, length)
+    allocateSpace(fd, 0, length)
+    const memory = mapShared(fd, 0, length)
+    t.after(() => memory.unmap())
+    memory.prefetch(0, length / 2)
+    const bytes = new Uint8Array(memory.view(0, length))
+    for (let at = length / 4; at < length; at += 8192) bytes[at] = 1
+    fdatasyncSync(fd)
+    punchHole(fd, 0, length / 8)
+    allocateSpace(fd, 0, length / 8)
+    memory.prefetch(0, length / 8)
+    const large = pagesInLargeFolios(memory)
+    if (large === undefined) return t.skip('only root can ask the kernel')
+    assert.equal(large, 0)
+  })
+}

@@ -136,6 +136,24 @@ describe('a holder that does not answer', () => {
     }
   }
 
+  test("a long-term pin of a pool with dax 'never' needs a lease as well, and goes with it", async (t) => {
+    const pool = await temporaryPool(t, { ...SHORT, dax: 'never' })
+    await pool.writeFile('/file', content)
+    await using file = await pool.open('/file', 'r+')
+    const range = { offset: BLOCK, length: BLOCK, mode: 'read', longTerm: true } as const
+    await assert.rejects(file.pin(range), { code: 'EOPNOTSUPP' })
+    const lease = await file.lease({ type: 'layout', onRecall: () => undefined })
+    using pin = await file.pin(range)
+    const { buffer } = pin
+    assert.ok(content.subarray(BLOCK, 2 * BLOCK).equals(buffer))
+    await other.attach(pool)
+    await other.run((there) => there.pool.truncate('/file', 0))
+    await until('it is revoked', () => lease.state === 'revoked')
+    assert.deepEqual([buffer.length, pin.buffers.length], [0, 0])
+    await assert.rejects(file.pin(range), { code: 'ESTALE' })
+    await lease.release()
+  })
+
   test('a revoked lease stands in nobody’s way, a new one is held', async (t) => {
     const pool = await temporaryPool(t)
     await pool.writeFile('/file', content)

@@ -325,6 +325,83 @@ describe('layout leases', async () => {
     assert.equal((await pool.stat('/file')).size, 0)
   })
 
+  test('of two exclusive leases that are tried at once one is granted', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/file', content)
+    await other.attach(pool)
+    // Each sees the other's, which is published and not granted: both take their time between publishing, looking and giving up.
+    const { table } = pool.fileSystem
+    const publish = table.own.publish.bind(table.own)
+    const theirs = other.run(async ({ pool: there }) => {
+      const { table: slow } = there.fileSystem
+      const publishLease = slow.own.publish.bind(slow.own)
+      const release = slow.own.release.bind(slow.own)
+      const pause = (): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+      const file = await there.open('/file', 'r+')
+      let pauses = 0
+      slow.own.publish = (claim, runs) => {
+        const record = publishLease(claim, runs)
+        if (pauses++ < 2) pause()
+        return record
+      }
+      slow.own.release = (record) => {
+        if (pauses++ < 2) pause()
+        release(record)
+      }
+      return file.lease({ type: 'layout', exclusive: true, onRecall: () => undefined }).then(
+        () => 'granted',
+        (error: { code: string }) => error.code,
+      )
+    })
+    await using file = await pool.open('/file', 'r+')
+    await until('theirs is there', async () => (await pool.leases()).length === 1)
+    let publications = 0
+    t.mock.method(table.own, 'publish', (...all: Parameters<typeof publish>) => {
+      const record = publish(...all)
+      if (publications++ === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250)
+      return record
+    })
+    const ours = file.lease({ type: 'layout', exclusive: true, onRecall: () => undefined }).then(
+      (lease) => lease,
+      (error: { code: string }) => error.code,
+    )
+    const outcomes = [await ours, await theirs]
+    t.mock.restoreAll()
+    const [lease, refused] = typeof outcomes[0] === 'string' ? outcomes.toReversed() : outcomes
+    assert.notEqual(lease, 'EBUSY', 'one of them has it')
+    assert.equal(refused, 'EBUSY')
+    assert.equal((await pool.leases()).length, 1)
+    assert.ok(publications > 1, 'they met')
+  })
+
+  test('an exclusive lease waits for one whose process is stopped before it decides, bounded, and names it', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/file', content)
+    const stopped = await startProcess(t, pool)
+    void stopped.run(async (here) => {
+      const { own } = here.pool.fileSystem.table
+      const file = await here.pool.open('/file', 'r+')
+      const publish = own.publish.bind(own)
+      own.publish = (claim, runs) => {
+        publish(claim, runs)
+        return here.hang()
+      }
+      await file.lease({ type: 'layout', onRecall: () => undefined })
+    })
+    await stopped.hung()
+    await using file = await pool.open('/file', 'r+')
+    const options: LeaseOptions = { type: 'layout', exclusive: true, onRecall: () => undefined }
+    const { code, holders } = await refusal(file.lease({ ...options, timeoutMs: 60 }))
+    assert.deepEqual([code, holders.map(({ pid, kind }) => [pid, kind])], ['ETIMEDOUT', [[stopped.pid, 'lease']]])
+    const controller = new AbortController()
+    const aborted = refusal(file.lease({ ...options, signal: controller.signal }))
+    controller.abort()
+    assert.equal((await aborted).name, 'AbortError')
+    const waiting = file.lease(options)
+    await stopped.kill()
+    assert.equal((await waiting).state, 'held')
+  })
+
   test('leases are listed with who, what and how', async (t) => {
     const pool = await temporaryPool(t)
     await pool.mkdir('/directory')

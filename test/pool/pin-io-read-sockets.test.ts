@@ -263,10 +263,10 @@ describe('pins filled from sockets', { concurrency: 1 }, async () => {
     const { pin } = await pinnedContent(t, BLOCK)
     const { near, far } = await connection(t, 'unix')
     let timeouts = 0
-    near.setTimeout(150, () => timeouts++)
+    near.setTimeout(600, () => timeouts++)
     const reading = pin.readFrom(near)
     for (let at = 0; at < 8; at++) {
-      await after(40)
+      await after(100)
       far.write(Buffer.alloc(BLOCK / 8))
     }
     await reading

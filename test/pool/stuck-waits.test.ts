@@ -74,6 +74,25 @@ test('a change that waits for a lease whose holder does not answer names the lea
   assert.equal((await pool.stats()).stuckWaits, 1)
 })
 
+test('promise 4: what waits for the lock of the metadata longer than stuckAfterMs says who has it, once, and is counted', async (t) => {
+  const pool = await temporaryPool(t, { stuckAfterMs: 150 })
+  await pool.writeFile('/file', Buffer.alloc(2 * BLOCK, 1))
+  await using file = await pool.open('/file', 'r+')
+  const stopped = await startProcess(t, pool)
+  void stopped.run(async (here, ino) => {
+    await here.pool.fileSystem.metadata.extend(ino as never, 0n, () => here.hang())
+  }, file.ino)
+  await stopped.hung()
+  const alarm = nextAlarm(t)
+  const truncated = file.truncate(BLOCK)
+  const { message } = await alarm
+  assert.match(message, /^\w+ '.*meta\.db' has been waiting for \d+ ms: the metadata was locked for \d+ ms by slot \d+/)
+  assert.match(message, new RegExp(`process ${stopped.pid}, thread 0`))
+  await stopped.kill()
+  await truncated
+  assert.equal((await pool.stats()).stuckWaits, 1)
+})
+
 test('stuckAfterMs is checked', async (t) => {
   const pool = await temporaryPool(t)
   await assert.rejects(openedAgain(t, pool, { stuckAfterMs: -1 }), { code: 'ERR_OUT_OF_RANGE' })

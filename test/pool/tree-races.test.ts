@@ -4,11 +4,10 @@
  * HOLDFAST_RUNS=100000 for a long run.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import type { Pool } from '../../src/index.ts'
-import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
+import { untilStopped } from '../support/stopping.ts'
 import type { Here } from '../support/participant-main.ts'
 import { checkSound, stamped } from '../support/stamps.ts'
 import { temporaryPool } from '../support/temporary-pool.ts'
@@ -133,11 +132,6 @@ function stopInUnlink(here: Here, when: 'before' | 'after'): void {
       },
       patience,
     )
-}
-
-async function untilStopped({ pid }: Participant): Promise<void> {
-  while (!/^\d+ \(.*\) T/.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
-    await new Promise((resolve) => setTimeout(resolve, 1))
 }
 
 describe('promise 5: an unlink that is stopped inside its transaction', () => {

@@ -34,6 +34,8 @@ export type Message =
 const BLOCK = 4096
 const NAMES = 4
 const MOST_BLOCKS = 48
+/** What a truncate may take beyond what it waits for: others are stopped for up to 400 ms, also in a transaction. */
+const LATE_MS = 5000
 const POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
 /** What the calls may say in this traffic. */
 const EXPECTED = new Set([
@@ -59,6 +61,8 @@ class Finding extends Error {}
 
 class Lane {
   readonly #pool: Pool
+  /** The same pool, as another participant. */
+  readonly #elsewhere: Pool
   readonly #options: ParticipantOptions
   readonly #lane: number
   readonly #random: Random
@@ -66,8 +70,8 @@ class Lane {
   #generation = 1
   #isDirect = true
 
-  constructor(pool: Pool, options: ParticipantOptions, lane: number, isStopping: () => boolean) {
-    this.#pool = pool
+  constructor(pools: readonly [Pool, Pool], options: ParticipantOptions, lane: number, isStopping: () => boolean) {
+    ;[this.#pool, this.#elsewhere] = pools
     this.#options = options
     this.#lane = lane
     this.#random = new Random(options.seed * 31 + options.number * 7 + lane)
@@ -111,6 +115,8 @@ class Lane {
     ['snapshot', this.#snapshot],
     ['lease', this.#lease],
     ['truncate under own pin', this.#truncateUnderPin],
+    ['wait for own pins', this.#waitForPins],
+    ['wait for own pins', this.#waitForPins],
     ['pin what is waited for', this.#pinWaitedFor],
     ['pin what is waited for', this.#pinWaitedFor],
     ['truncate and wait', this.#truncateAndWait],
@@ -297,18 +303,58 @@ class Lane {
 
   /** Under `sequester` a truncate waits for no pin: not for the one that is held until it is over. No lease is taken here. */
   async #truncateUnderPin(): Promise<void> {
-    await using file = await this.#pool.open('/sequestered', constants.O_RDWR | constants.O_CREAT)
+    const pool = this.#random.of([this.#pool, this.#elsewhere])
+    await using file = await pool.open('/sequestered', constants.O_RDWR | constants.O_CREAT)
     const { size } = await file.stat()
     if (size < 8 * BLOCK) await file.truncate(8 * BLOCK)
     using pin = await file.pin({ offset: 0, length: 4 * BLOCK, mode: 'write', timeoutMs: 500 })
-    try {
-      await file.truncate(this.#random.below(4) * BLOCK, { busy: 'sequester', timeoutMs: 20_000 })
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'ETIMEDOUT') throw error
-      throw new Finding(`a truncate under sequester waited for a pin: ${String(error)}`)
-    }
-    count('checks')
+    const length = this.#random.below(4) * BLOCK
+    const start = performance.now()
+    await this.#pool.truncate('/sequestered', length, { busy: 'sequester', timeoutMs: 20_000 }).catch(mustNotTimeOut)
+    this.#mustBeSoon('a truncate under sequester took', performance.now() - start)
     if (pin.buffers.some((bytes) => bytes.length === 0)) throw new Finding('a truncate took the views of a pin')
+  }
+
+  /**
+   * Under `wait` a truncate returns when the last pin that it had to wait for is released: not before, and not long after.
+   * Nobody else knows the file.
+   */
+  async #waitForPins(): Promise<void> {
+    const name = `/timed-${this.#options.number}.${this.#lane}`
+    await using file = await this.#elsewhere.open(name, constants.O_RDWR | constants.O_CREAT)
+    const { size } = await file.stat()
+    if (size < 8 * BLOCK) await file.truncate(8 * BLOCK)
+    const length = this.#random.below(7 * BLOCK)
+    const pins: Pin[] = []
+    try {
+      for (let more = 1 + this.#random.below(3); more > 0; more--) {
+        const offset = this.#random.below(8 * BLOCK - 1)
+        const end = Math.max(length + 1, offset + 1 + this.#random.below(8 * BLOCK - offset))
+        pins.push(await file.pin({ offset, length: Math.min(end, 8 * BLOCK) - offset, mode: 'write', timeoutMs: 500 }))
+      }
+      let isDone = false
+      const truncated = this.#pool.truncate(name, length, { busy: 'wait', timeoutMs: 20_000 }).then(() => {
+        isDone = true
+        return performance.now()
+      }, mustNotTimeOut)
+      truncated.catch(() => undefined)
+      for (const pin of pins) {
+        await sleep(this.#random.below(40))
+        if (isDone) throw new Finding('a truncate under wait returned before the last pin that it had to wait for')
+        pin.release()
+      }
+      const released = performance.now()
+      this.#mustBeSoon('a truncate under wait returned after the last release by', (await truncated) - released)
+    } finally {
+      for (const pin of pins) if (pin.isHeld) pin.release()
+    }
+  }
+
+  #mustBeSoon(what: string, ms: number): void {
+    count('checks')
+    if (ms < 0) throw new Finding(`${what} ${ms.toFixed(1)} ms`)
+    if (ms > LATE_MS) throw new Finding(`${what} ${Math.round(ms)} ms`)
+    count(`${what} ${ms < 20 ? 'less than 20 ms' : ms < 450 ? '20 to 450 ms' : 'more'}`)
   }
 
   /** Under `wait`, which is all that this file knows, what is pinned stays in the file. */
@@ -511,6 +557,12 @@ class Lane {
 
 const prefixOf = (participant: number, lane: number): string => `/p${participant}.${lane}`
 
+/** Nothing that lasts for so long is held. */
+function mustNotTimeOut(error: unknown): never {
+  if ((error as { code?: string }).code !== 'ETIMEDOUT') throw error
+  throw new Finding(`a truncate waited for what it need not: ${String(error)}`)
+}
+
 function ignoreUnaligned(error: unknown): void {
   if ((error as { code?: string }).code !== 'EINVAL') throw error
 }
@@ -527,17 +579,17 @@ function sendCounts(): Promise<void> {
 }
 
 async function main(options: ParticipantOptions): Promise<void> {
-  const pool = await openPool(options.pool)
+  const pools = [await openPool(options.pool), await openPool(options.pool)] as const
   let isStopping = false
   process.on('message', () => {
     isStopping = true
   })
   await send({ kind: 'ready' })
-  const lanes = Array.from({ length: options.lanes }, (_, lane) => new Lane(pool, options, lane, () => isStopping))
+  const lanes = Array.from({ length: options.lanes }, (_, lane) => new Lane(pools, options, lane, () => isStopping))
   // Now and then, so that what is killed counts too.
   const report = setInterval(() => void sendCounts(), 250)
   await Promise.all(lanes.map((lane) => lane.run()))
-  await pool.close()
+  for (const pool of pools) await pool.close()
   clearInterval(report)
   await sendCounts()
   process.disconnect()

@@ -117,8 +117,9 @@ export async function stress({ seconds, seed, processes, path }: StressOptions):
     await (await createPool(pool, { sizeBytes: POOL_BYTES })).close()
     const random = new Random(seed)
     const crew = new Crew({ pool, host: directory, participants: processes, lanes: LANES }, random)
-    const end = Date.now() + seconds * 1000
     await Promise.all(Array.from({ length: processes }, (_, number) => crew.start(number)))
+    // From here on: on a busy machine processes take seconds to start.
+    const end = Date.now() + seconds * 1000
     let stops = 0
     while (Date.now() < end && !crew.hasFound) {
       await sleep(Math.min(200 + random.below(800), Math.max(end - Date.now(), 0)))

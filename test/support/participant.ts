@@ -88,10 +88,19 @@ export class Participant {
   }
 }
 
-/** A process; killed after the test. */
-export async function startProcess(t: Pick<TestContext, 'after'>, pool?: Pool): Promise<Participant> {
+/**
+ * A process; killed after the test. `through`: a command that runs Node.js, such as unshare(1), and its arguments; `pid` is
+ * that of the command then.
+ */
+export async function startProcess(
+  t: Pick<TestContext, 'after'>,
+  pool?: Pool,
+  { through = [] as readonly string[] } = {},
+): Promise<Participant> {
+  const [command = process.execPath, ...words] = through
   const child = fork(MAIN, {
-    execArgv: [],
+    execPath: command,
+    execArgv: through.length === 0 ? [] : [...words, process.execPath],
     env: { ...process.env, NODE_COMPILE_CACHE },
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],

@@ -11,7 +11,7 @@ export const BLOCK = 4096
 const ends = new WeakMap<TestContext, (() => unknown)[]>()
 
 /** After the test, last come first served: a pool is closed before its directory goes. Hooks of node:test run in order. */
-function atEnd(t: TestContext, end: () => unknown): void {
+export function atEnd(t: TestContext, end: () => unknown): void {
   const known = ends.get(t)
   if (known !== undefined) {
     known.push(end)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Check } from '../check-host.ts'
-import { checkAbilities, checkFileSystem, checkFuse, checkNode, checkPlatform } from '../check-host.ts'
+import { checkAbilities, checkFileSystem, checkMounting, checkNode, checkPlatform } from '../check-host.ts'
 import { checkPool } from '../check-pool.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { coloured, shown } from '../output.ts'
@@ -31,7 +31,7 @@ export function doctorVerb(): Command {
 
 async function checkAll(run: Run, path: string): Promise<Check[]> {
   const platform = checkPlatform()
-  const checks = [checkNode(), platform, checkFuse()]
+  const checks = [checkNode(), platform, checkMounting()]
   if (platform.status === 'fail') return checks
   const directory = nearestDirectory(path)
   const isPool = existsSync(join(path, 'meta.db'))

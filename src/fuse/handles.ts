@@ -1,0 +1,52 @@
+/** Handles: the numbers by which the kernel names open files and directories. */
+import { systemError } from '../errors.ts'
+import type { OpenInode } from '../files/open-inode.ts'
+import type { OpenDirectory } from './open-directory.ts'
+
+/** A file that the kernel has open: one for each open(2), closed by RELEASE. */
+export interface OpenedFile {
+  readonly open: OpenInode
+  /** For errors: the kernel names no paths. */
+  readonly path: string
+}
+
+/** Numbers of what is open, from 1; those that are free are used again. */
+class Numbered<T> {
+  readonly #byNumber: (T | undefined)[] = [undefined]
+  readonly #free: number[] = []
+
+  add(value: T): number {
+    const number = this.#free.pop() ?? this.#byNumber.length
+    this.#byNumber[number] = value
+    return number
+  }
+
+  /** EBADF. */
+  get(number: number): T {
+    const value = this.#byNumber[number]
+    if (value === undefined)
+      throw systemError('EBADF', 'the mount has nothing open by this handle', { syscall: 'open' })
+    return value
+  }
+
+  /** Ends the number; returns what it was of. EBADF. */
+  take(number: number): T {
+    const value = this.get(number)
+    this.#byNumber[number] = undefined
+    this.#free.push(number)
+    return value
+  }
+
+  /** Ends all. */
+  takeAll(): T[] {
+    const all = this.#byNumber.filter((value) => value !== undefined)
+    this.#byNumber.length = 1
+    this.#free.length = 0
+    return all
+  }
+}
+
+export class Handles {
+  readonly files = new Numbered<OpenedFile>()
+  readonly directories = new Numbered<OpenDirectory>()
+}

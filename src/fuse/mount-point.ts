@@ -1,0 +1,75 @@
+/**
+ * Directories that pools are mounted on.
+ *
+ * Nothing here looks *into* a mount: the process that serves it may be dead (ENOTCONN) or stopped, and then whoever looks
+ * waits.
+ */
+import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { codeOf, systemError } from '../errors.ts'
+
+/** `fuse.holdfast` in /proc/mounts, and for mount(8). */
+export const FILE_SYSTEM_TYPE = 'fuse.holdfast'
+
+/** One line of /proc/self/mountinfo. */
+export interface MountEntry {
+  readonly dir: string
+  readonly type: string
+  readonly source: string
+}
+
+const unescaped = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+/** What is mounted in this mount namespace, later ones last. */
+function mountEntries(): MountEntry[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n')
+  return lines.slice(0, -1).map((line) => {
+    const [before, after] = line.split(' - ')
+    const [type, source] = after.split(' ')
+    const text = (escaped: string): string => Buffer.from(unescaped(escaped), 'latin1').toString()
+    return { dir: text(before.split(' ')[4]), type, source: text(source) }
+  })
+}
+
+/** What was mounted on the directory last; undefined: nothing. */
+export const mountedAt = (dir: string): MountEntry | undefined => mountEntries().findLast((entry) => entry.dir === dir)
+
+/** The path without symlinks of a directory that may be a mount, dead or alive: its parent is resolved, not itself. */
+export function mountPointPath(dir: string): string {
+  const absolute = resolve(dir)
+  if (absolute === '/') return absolute
+  const path = join(realpathSync(dirname(absolute)), basename(absolute))
+  return mountedAt(path) === undefined && mountedAt(absolute) === undefined ? resolvedOr(path) : path
+}
+
+/** A symlink to a mount point is one, too; what is not there is left to who needs it. */
+function resolvedOr(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTCONN') return path
+    throw error
+  }
+}
+
+/**
+ * The path of a directory to mount on, which need not be empty. ENOENT, ENOTDIR; ENOTCONN: the server of an earlier mount
+ * died; EBUSY: a pool is mounted there.
+ */
+export function requireMountPoint(dir: string): string {
+  const path = mountPointPath(dir)
+  const detail = { syscall: 'mount', path: dir }
+  if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
+    throw systemError('EBUSY', `a pool is mounted here already; unmount it first: holdfast umount '${path}'`, detail)
+  }
+  let isDirectory: boolean
+  try {
+    isDirectory = statSync(path).isDirectory()
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw systemError('ENOENT', 'there is no such directory to mount on', detail)
+    throw error
+  }
+  if (!isDirectory) throw systemError('ENOTDIR', 'only on a directory can be mounted', detail)
+  return path
+}

@@ -1,0 +1,50 @@
+/**
+ * Nodes: what is remembered of inodes that the kernel has looked up, until it forgets them. Everything else is asked of the
+ * pool each time.
+ */
+import type { Inode } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
+
+/** The kernel forgets what is gone as soon as nobody has it; when it does not, this bounds what is kept. */
+const MOST_GONE = 1 << 16
+
+export class Nodes {
+  readonly #gone = new Map<InodeNumber, Inode>()
+  readonly #lost = new Set<InodeNumber>()
+  readonly #contents = new Map<InodeNumber, number>()
+
+  /** An inode went with its last name. Who has it as a working directory, or by O_PATH, may ask for it still. */
+  removed(inode: Inode): void {
+    if (this.#gone.size >= MOST_GONE) this.#gone.clear()
+    this.#gone.set(inode.ino, { ...inode, nlink: 0, blocks: 0 })
+  }
+
+  /** As it was last; undefined: it was not removed through this mount. */
+  gone(ino: InodeNumber): Inode | undefined {
+    return this.#gone.get(ino)
+  }
+
+  /** The inode was looked up in lost+found. */
+  foundInLost(ino: InodeNumber): void {
+    this.#lost.add(ino)
+  }
+
+  /** It is a file of lost+found: for reading only. */
+  isLost(ino: InodeNumber): boolean {
+    return this.#lost.has(ino)
+  }
+
+  /** Whether content that the kernel has cached is still so, by the change count; from now on it is cached under this one. */
+  hasSameContent({ ino, changeCount }: Inode): boolean {
+    const isSame = this.#contents.get(ino) === changeCount
+    this.#contents.set(ino, changeCount)
+    return isSame
+  }
+
+  /** The kernel has forgotten it. */
+  forget(ino: InodeNumber): void {
+    this.#gone.delete(ino)
+    this.#lost.delete(ino)
+    this.#contents.delete(ino)
+  }
+}

@@ -1,0 +1,101 @@
+/** Inodes as the operations see them: how they are now, in the words of replies. */
+import type { SystemErrorDetail } from '../../errors.ts'
+import { systemError } from '../../errors.ts'
+import type { FileSystem } from '../../files/file-system.ts'
+import { storeTimes } from '../../files/growth.ts'
+import type { OpenInode } from '../../files/open-inode.ts'
+import type { Inode } from '../../metadata/metadata.ts'
+import { LOST_AND_FOUND_INODE } from '../../metadata/metadata.ts'
+import { Stat } from '../../pool/stat.ts'
+import type { InodeNumber } from '../../units.ts'
+import type { Mounted, Reply, Request } from '../request.ts'
+import { reply } from '../request.ts'
+import { encodeAttributes } from '../wire/attributes.ts'
+import type { Entry } from '../wire/entry.ts'
+import { encodeEntry } from '../wire/entry.ts'
+import { InitFlag } from '../wire/init.ts'
+
+/** How long the kernel may believe names and attributes with `cache=auto`. */
+const VALID_MS = 1000
+
+export const validMsOf = ({ options }: Mounted): number => (options.cache === 'auto' ? VALID_MS : 0)
+
+/** The inode as it is now, at once; undefined: it has to be looked up, or times of writes be stored first. Price: 0.1 µs. */
+export function inodeNow({ fs }: Mounted, ino: InodeNumber): Inode | undefined {
+  const open = fs.openInodes.get(ino)
+  if (open === undefined) return fs.known.inode(ino)
+  if (open.hasNewContent) return undefined
+  return open.isCurrent(fs) ? open.inode : fs.known.inode(ino)
+}
+
+/** The same, looked up when it is not known, times of this participant's writes stored; undefined: it is gone. */
+export async function currentInode({ fs }: Mounted, ino: InodeNumber): Promise<Inode | undefined> {
+  await storeTimesOf(fs, ino)
+  return fs.known.lookUpInode(ino)
+}
+
+/** Times of writes in place, which are stored late, before somebody looks at them, or sets others. */
+export async function storeTimesOf(fs: FileSystem, ino: InodeNumber): Promise<void> {
+  const open = fs.openInodes.withNewContent(ino)
+  if (open !== undefined) await storeTimes(fs, open)
+}
+
+/** The inode of a request. ESTALE when it is gone: the kernel looks at the path once more, and finds what is there now. */
+export async function inodeOf(mounted: Mounted, ino: InodeNumber, syscall: string): Promise<Inode> {
+  const inode = await currentInode(mounted, ino)
+  if (inode === undefined) throw stale(syscall, ino)
+  return inode
+}
+
+/** Opens the inode once more; undefined: it is gone. What was removed can be opened anew for as long as it is open (/proc/self/fd). */
+export const openNode = ({ fs }: Mounted, ino: InodeNumber): OpenInode | Promise<OpenInode | undefined> =>
+  fs.openInodes.openAgain(ino) ?? fs.openInodes.open(fs, ino)
+
+export const stale = (syscall: string, ino: InodeNumber): Error =>
+  systemError('ESTALE', 'the inode is gone', { syscall, path: pathOf(ino) })
+
+/** How errors call an inode: the kernel names no paths. */
+const pathOf = (ino: InodeNumber): string => `inode ${ino}`
+
+/** The same for a file, by which errors of lost+found are told. */
+export const filePathOf = ({ nodes }: Mounted, ino: InodeNumber): string =>
+  nodes.isLost(ino) ? `/lost+found/${pathOf(ino)}` : pathOf(ino)
+
+/** What is in lost+found is for reading: EPERM. */
+export function mustNotBeLost({ nodes }: Mounted, ino: InodeNumber, syscall: string): void {
+  if (nodes.isLost(ino))
+    throw systemError('EPERM', 'files of lost+found are for reading; copy it out', detailOf(syscall, ino))
+}
+
+const detailOf = (syscall: string, ino: InodeNumber): SystemErrorDetail => ({ syscall, path: pathOf(ino) })
+
+/** What a name in `parent` leads to, as the kernel is told. It counts as a lookup. */
+export function entryOf(mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Entry {
+  if (parent === LOST_AND_FOUND_INODE) mounted.nodes.foundInLost(inode.ino)
+  const validMs = validMsOf(mounted)
+  return {
+    nodeId: inode.ino,
+    // Numbers are never used again while the pool lives; of another pool at the same place they are.
+    generation: inode.birthtimeNs,
+    attributes: new Stat(inode),
+    entryValidMs: validMs,
+    attributesValidMs: validMs,
+  }
+}
+
+export const answerEntry = (mounted: Mounted, parent: InodeNumber, inode: Inode): Reply =>
+  reply(encodeEntry(entryOf(mounted, parent, inode)))
+
+export const answerAttributes = (mounted: Mounted, inode: Inode): Reply =>
+  reply(encodeAttributes(new Stat(inode), validMsOf(mounted)))
+
+/** Who asks is whose the new inode is. The umask is ours to take off where the kernel leaves it to us, for the sake of ACLs. */
+export const ownerOf = (
+  { negotiated }: Mounted,
+  { uid, gid }: Request,
+  umask: number,
+): { uid: number; gid: number; umask: number } => ({
+  uid,
+  gid,
+  umask: (negotiated & InitFlag.dontMask) === 0n ? 0 : umask,
+})

@@ -1,0 +1,63 @@
+/** Lookups: LOOKUP, FORGET, BATCH_FORGET, READLINK. */
+import { systemError } from '../../errors.ts'
+import { checkName } from '../../files/paths.ts'
+import type { InodeNumber } from '../../units.ts'
+import type { Mounted, Operation, Reply } from '../request.ts'
+import { reply } from '../request.ts'
+import { encodeNoEntry } from '../wire/entry.ts'
+import { readBatchForget } from '../wire/forget.ts'
+import { readName } from '../wire/names.ts'
+import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inodes.ts'
+
+/** Every name of a path that is walked: at once when it is known. ENOENT, ENAMETOOLONG, EILSEQ. */
+export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
+  const name = readName(body)
+  checkName(name, 'lookup', name)
+  const dentry = mounted.fs.known.dentry(parent, name)
+  if (dentry === null) return answerNothing(mounted)
+  const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
+  return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
+}
+
+async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Promise<Reply> {
+  for (;;) {
+    const dentry = await mounted.fs.known.lookUp(parent, name)
+    if (dentry === null) return answerNothing(mounted)
+    const inode = await currentInode(mounted, dentry.ino)
+    // Else it has gone since, perhaps by a rename that put another in its place: look again.
+    if (inode !== undefined) return answerEntry(mounted, parent, inode)
+  }
+}
+
+/** Made once: a shell that looks for a program along its path asks often, and nobody reads the message. */
+const NOTHING = systemError('ENOENT', 'no such file or directory', { syscall: 'lookup' })
+
+/** That there is nothing, the kernel may remember, too. */
+function answerNothing(mounted: Mounted): Reply {
+  const validMs = validMsOf(mounted)
+  if (validMs > 0) return reply(encodeNoEntry(validMs))
+  throw NOTHING
+}
+
+export const forget: Operation = ({ nodes }, { nodeId }) => {
+  nodes.forget(nodeId)
+  return undefined
+}
+
+export const batchForget: Operation = ({ nodes }, { body }) => {
+  for (const { nodeId } of readBatchForget(body)) nodes.forget(nodeId as InodeNumber)
+  return undefined
+}
+
+/** EINVAL: it is no symlink. */
+export const readlink: Operation = (mounted, { nodeId }) => {
+  const inode = inodeNow(mounted, nodeId)
+  return inode === undefined
+    ? inodeOf(mounted, nodeId, 'readlink').then(({ target }) => answerTarget(target, nodeId))
+    : answerTarget(inode.target, nodeId)
+}
+
+function answerTarget(target: string | undefined, ino: InodeNumber): Reply {
+  if (target !== undefined) return reply(Buffer.from(target))
+  throw systemError('EINVAL', 'this is not a symlink', { syscall: 'readlink', path: `inode ${ino}` })
+}

@@ -1,0 +1,87 @@
+/** `unmount`: takes a mounted pool off its directory. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { codeOf, systemError } from '../errors.ts'
+import { detach } from './attach.ts'
+import { FILE_SYSTEM_TYPE, mountedAt, mountPointPath } from './mount-point.ts'
+import { describeMountUsers, mountUsers } from './mount-users.ts'
+
+export interface UnmountOptions {
+  /**
+   * Take it off the tree although it is in use: whoever has files open there may go on, and the mount ends when nobody has.
+   * Default false: EBUSY.
+   */
+  readonly lazy?: boolean | undefined
+}
+
+/**
+ * Unmounts the pool that is mounted on a directory, whoever mounted it, also when its server has died. Resolves when its
+ * server has left the pool; with `lazy` when the mount is off the tree. EBUSY, saying who uses it; EINVAL: no pool is
+ * mounted there; EPERM.
+ */
+export async function unmount(dir: string, { lazy = false }: UnmountOptions = {}): Promise<void> {
+  const path = mountPointPath(dir)
+  const entry = mountedAt(path)
+  const detail = { syscall: 'umount', path: dir }
+  if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
+  if (entry.type !== FILE_SYSTEM_TYPE) {
+    throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use umount(8)`, detail)
+  }
+  const server = serverOf(path)
+  await unmountOrSayWho(path, lazy)
+  if (!lazy && server !== undefined) await untilGone(server)
+}
+
+/** Who only passes through (`df`, a scanner) lets go at once. */
+const PASSING_MS_MAX = 2000
+const PASSING_PAUSE_MS = 10
+
+/** For this folder: unmounts what is mounted at a path. EBUSY names who uses it; when nobody can be seen, it tries for 2 s. */
+export async function unmountOrSayWho(path: string, lazy: boolean): Promise<void> {
+  const deadline = Date.now() + PASSING_MS_MAX
+  for (;;) {
+    try {
+      await detach(path, { lazy })
+      return
+    } catch (error) {
+      if (codeOf(error) !== 'EBUSY') throw error
+      const users = mountUsers(path)
+      if (users.length > 0 || Date.now() > deadline) {
+        const who =
+          users.length > 0 ? `used by ${describeMountUsers(users)}` : 'in use, by nobody who can be seen from here'
+        const what = `the mount is ${who}; end that, or unmount lazily`
+        throw systemError('EBUSY', what, { syscall: 'umount', path, cause: error })
+      }
+    }
+    await delay(PASSING_PAUSE_MS)
+  }
+}
+
+/** The process that serves a mount, by its command line. */
+function serverOf(path: string): number | undefined {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      const at = words.findIndex((word) => /[/]fuse[/]server-main\.[jt]s$/.test(word))
+      if (at !== -1 && words[at + 2] === path) return Number(pid)
+    } catch {
+      // gone meanwhile
+    }
+  }
+  return undefined
+}
+
+const LEAVING_MS_MAX = 30_000
+
+/** A server that was unmounted makes the pool durable and ends. One that is stopped is not waited for forever. */
+async function untilGone(pid: number): Promise<void> {
+  const deadline = Date.now() + LEAVING_MS_MAX
+  const isThere = (): boolean => {
+    try {
+      return process.kill(pid, 0)
+    } catch (error) {
+      return codeOf(error) !== 'ESRCH'
+    }
+  }
+  while (isThere() && Date.now() < deadline) await delay(PASSING_PAUSE_MS)
+}

@@ -1,0 +1,62 @@
+/** What the kernel can ask for: `enum fuse_opcode`. */
+export const Opcode = {
+  lookup: 1,
+  forget: 2,
+  getattr: 3,
+  setattr: 4,
+  readlink: 5,
+  symlink: 6,
+  mknod: 8,
+  mkdir: 9,
+  unlink: 10,
+  rmdir: 11,
+  rename: 12,
+  link: 13,
+  open: 14,
+  read: 15,
+  write: 16,
+  statfs: 17,
+  release: 18,
+  fsync: 20,
+  setxattr: 21,
+  getxattr: 22,
+  listxattr: 23,
+  removexattr: 24,
+  flush: 25,
+  init: 26,
+  opendir: 27,
+  readdir: 28,
+  releasedir: 29,
+  fsyncdir: 30,
+  getlk: 31,
+  setlk: 32,
+  setlkw: 33,
+  access: 34,
+  create: 35,
+  interrupt: 36,
+  bmap: 37,
+  destroy: 38,
+  ioctl: 39,
+  poll: 40,
+  notifyReply: 41,
+  batchForget: 42,
+  fallocate: 43,
+  readdirplus: 44,
+  rename2: 45,
+  lseek: 46,
+  copyFileRange: 47,
+  setupmapping: 48,
+  removemapping: 49,
+  syncfs: 50,
+  tmpfile: 51,
+  statx: 52,
+  copyFileRange64: 53,
+} as const
+
+/** Larger than every opcode: the length of a table by opcode. */
+export const OPCODES_END = 54
+
+const names = new Map<number, string>(Object.entries(Opcode).map(([name, opcode]) => [opcode, name]))
+
+/** For messages: `lookup`, or `opcode 99` for one that this protocol version does not have. */
+export const opcodeName = (opcode: number): string => names.get(opcode) ?? `opcode ${opcode}`

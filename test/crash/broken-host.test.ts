@@ -1,0 +1,144 @@
+/**
+ * A host that breaks for real: a disk that is larger than what backs it, so that writing back fails, and an ext4 that goes
+ * read-only under a pool in use. Where that cannot be, the reason is in the skip.
+ */
+import assert from 'node:assert/strict'
+import { closeSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { codeOf } from '../../src/errors.ts'
+import { openPool } from '../../src/index.ts'
+import { allocateSpaceWhole } from '../../src/platform/file-space.ts'
+import { mountTemporary } from '../device/mounted.ts'
+import { startProcess } from '../support/participant.ts'
+
+const CONTENT = Buffer.alloc(200_000, 7)
+
+/** Takes what the host has left. */
+function fill(path: string): void {
+  const fd = openSync(path, 'a')
+  let at = 0
+  for (let size = 2 ** 26; size >= 4096;) {
+    try {
+      allocateSpaceWhole(fd, at, size)
+      at += size
+    } catch {
+      size /= 2
+    }
+  }
+  closeSync(fd)
+}
+
+test('a disk that cannot write back: the sync fails, every later one too, and what was synced is there afterwards', async (t) => {
+  const backing = mountTemporary('tmpfs')
+  if (typeof backing === 'string') return t.skip(backing)
+  t.after(() => backing.release())
+  const disk = mountTemporary('ext4', backing.directory)
+  if (typeof disk === 'string') return t.skip(disk)
+  backing.onRelease(() => disk.release())
+  const path = join(disk.directory, 'pool')
+  const user = await startProcess(t)
+  await user.run(
+    async (here, to, content) => {
+      here.kept.pool = await here.createPool(to, { sizeBytes: 24 << 20 })
+      await here.attach(to)
+      await here.pool.writeFile('/synced', content)
+      await here.pool.sync()
+    },
+    path,
+    CONTENT,
+  )
+  const filler = join(backing.directory, 'filler')
+  fill(filler)
+  const broken = await user.run(async (here) => {
+    const codes: unknown[] = []
+    const note = async (action: () => Promise<unknown>): Promise<void> => {
+      codes.push(
+        await action().then(
+          () => 'done',
+          (error: { code?: string }) => error.code,
+        ),
+      )
+    }
+    await note(() => here.pool.writeFile('/unsynced', Buffer.alloc(16 << 20, 1)))
+    await note(() => here.pool.sync())
+    await note(() => here.pool.sync())
+    await note(() => here.pool.writeFile('/another', 'x'))
+    return codes
+  })
+  assert.ok(['EIO', 'ENOSPC'].includes(String(broken[1])), `the kernel's own word for it: ${broken.join()}`)
+  assert.deepEqual(broken.slice(2), ['EIO', 'EIO'])
+  await user.kill()
+  rmSync(filler)
+  disk.remount()
+  await using pool = await openPool(path)
+  assert.deepEqual(await pool.readFile('/synced'), CONTENT)
+  assert.deepEqual(await pool.check(), [])
+  await pool.writeFile('/after', 'x')
+  await pool.sync()
+})
+
+test('a host that goes read-only under a pool: errors, no signal, and what was synced is there afterwards', async (t) => {
+  const host = mountTemporary('ext4')
+  if (typeof host === 'string') return t.skip(host)
+  t.after(() => host.release())
+  const trigger = triggerOf(host.directory)
+  if (trigger === undefined) return t.skip('this kernel has no trigger_fs_error for ext4')
+  host.setOption('errors=remount-ro')
+  const path = join(host.directory, 'pool')
+  const user = await startProcess(t)
+  await user.run(
+    async (here, to, content) => {
+      here.kept.pool = await here.createPool(to, { sizeBytes: 4 << 20 })
+      await here.attach(to)
+      await here.pool.writeFile('/synced', content)
+      await here.pool.sync()
+    },
+    path,
+    CONTENT,
+  )
+  writeFileSync(trigger, '1')
+  const codes = await user.run(async (here, content) => {
+    const said: unknown[] = [content.equals(await here.pool.readFile('/synced'))]
+    for (let i = 0; i < 3; i++) {
+      const action = i === 0 ? here.pool.writeFile('/new', content) : here.pool.sync()
+      said.push(
+        await action.then(
+          () => 'done',
+          (error: { code?: string }) => error.code,
+        ),
+      )
+    }
+    return said
+  }, CONTENT)
+  assert.ok(
+    codes.slice(1).some((code) => code !== 'done'),
+    codes.join(),
+  )
+  assert.ok(
+    codes.slice(1).every((code) => ['done', 'EIO', 'EROFS', 'ENOSPC'].includes(String(code))),
+    codes.join(),
+  )
+  await user.kill()
+  await assert.rejects(openPool(path), (error) => ['EROFS', 'EIO'].includes(codeOf(error) ?? ''))
+  {
+    await using reader = await openPool(path, { readOnly: true })
+    assert.deepEqual(await reader.readFile('/synced'), CONTENT)
+  }
+  host.remount()
+  await using pool = await openPool(path)
+  assert.deepEqual(await pool.readFile('/synced'), CONTENT)
+  assert.deepEqual(await pool.check(), [])
+  await pool.writeFile('/new', 'x')
+})
+
+/** The file that makes an ext4 fail, of the one that the directory is on. */
+function triggerOf(directory: string): string | undefined {
+  const { dev } = statSync(directory)
+  const name = readdirSync('/sys/fs/ext4').find((disk) => {
+    const device = statSync(`/dev/${disk}`, { throwIfNoEntry: false })
+    return device?.rdev === dev
+  })
+  const trigger = `/sys/fs/ext4/${name}/trigger_fs_error`
+  return name !== undefined && statSync(trigger, { throwIfNoEntry: false }) !== undefined ? trigger : undefined
+}

@@ -1,0 +1,125 @@
+/** The promises through the mount's operations: what a Node process has pinned, and what truncate, rm, mv, cp and fallocate do then. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Pin, Pool } from '../../src/index.ts'
+import { BLOCK, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
+import { name, pattern, Requests, struct, u32, u64, Valid } from './requests.ts'
+
+const SIZE = 2 * BLOCK
+const O_TRUNC = 0o1000
+
+interface Scene {
+  readonly pool: Pool
+  readonly requests: Requests
+  readonly pin: Pin
+  readonly node: number
+  /** `fallocate -p` needs a file that is open. */
+  readonly handle: number
+}
+
+/** What takes blocks out of a file that somebody has pinned. */
+const CHANGES: Readonly<Record<string, (scene: Scene, signal?: AbortSignal) => Promise<unknown>>> = {
+  'truncate -s 0': ({ requests, node }, signal) =>
+    requests.setattr(node, { valid: Valid.size, size: 0 }, signal === undefined ? {} : { signal }),
+  'fallocate -p': ({ requests, node, handle }, signal) =>
+    requests.ask('fallocate', node, struct(u64(handle), u64(0), u64(BLOCK), u32(3), u32(0)), signal && { signal }),
+  rm: ({ requests }, signal) => requests.ask('unlink', 1, struct(name('pinned')), signal && { signal }),
+  'mv over': ({ requests }, signal) =>
+    requests.ask('rename', 1, struct(u64(1), name('other'), name('pinned')), signal && { signal }),
+  'cp over': ({ requests, node }, signal) =>
+    requests.ask('open', node, struct(u32(1 | O_TRUNC), u32(0)), signal && { signal }),
+}
+
+for (const [what, change] of Object.entries(CHANGES)) {
+  const make = async (
+    t: Parameters<typeof temporaryPool>[0],
+    options: ConstructorParameters<typeof Requests>[2],
+  ): Promise<Scene> => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/pinned', pattern(SIZE))
+    await pool.writeFile('/other', 'other')
+    const holder = await openedAgain(t, pool)
+    const file = await holder.open('/pinned', 'r+')
+    const pin = await file.pin({ offset: 0, length: BLOCK, mode: 'write' })
+    await file.close()
+    const requests = new Requests(t, pool, options)
+    const { nodeId: node } = await requests.lookup(1, 'pinned')
+    return { pool, requests, pin, node, handle: what === 'fallocate -p' ? await requests.open(node) : 0 }
+  }
+  const isUnchanged = async ({ pool }: Scene): Promise<void> => {
+    assert.deepEqual(await pool.readFile('/pinned'), pattern(SIZE))
+    assert.deepEqual([await pool.readFile('/other', 'utf8'), await pool.lostAndFound.list()], ['other', []])
+  }
+
+  describe(`${what} of a pinned file`, () => {
+    test("under 'fail' is EBUSY and changes nothing (promise 5)", async (t) => {
+      const scene = await make(t, { busy: 'fail' })
+      await assert.rejects(change(scene), { code: 'EBUSY', errno: -16 })
+      await isUnchanged(scene)
+      scene.pin.release()
+      await change(scene)
+    })
+
+    test("under 'wait' waits for the release, and other requests go on meanwhile (promise 4)", async (t) => {
+      const scene = await make(t, { busy: 'wait' })
+      let isDone = false
+      const done = change(scene).then(() => {
+        isDone = true
+      })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.equal((await scene.requests.lookup(1, 'other')).size, 5)
+      assert.ok(!isDone)
+      scene.pin.release()
+      await done
+      assert.deepEqual(await scene.pool.lostAndFound.list(), [])
+    })
+
+    test("under 'wait' is interrupted by a signal, and ends after the mount's timeout (promise 4)", async (t) => {
+      const scene = await make(t, { busy: 'wait', timeoutMs: 30 })
+      const interrupt = new AbortController()
+      const waiting = change(scene, interrupt.signal)
+      interrupt.abort(Object.assign(new Error('interrupted'), { code: 'EINTR', errno: -4, syscall: 'wait' }))
+      await assert.rejects(waiting, { code: 'EINTR' })
+      await isUnchanged(scene)
+      await assert.rejects(change(scene), { code: 'ETIMEDOUT', errno: -110 })
+      await isUnchanged(scene)
+      scene.pin.release()
+    })
+
+    test("under 'sequester' is done at once, and late data is read in lost+found (promises 1 and 11)", async (t) => {
+      const scene = await make(t, {})
+      const { pool, requests, pin, node } = scene
+      await change(scene)
+      assert.notDeepEqual(await pool.readFile('/pinned').catch(() => null), pattern(SIZE))
+      pin.buffer.set(Buffer.from('late data'), 100)
+      const lost = await requests.at('lost+found')
+      const [, , entry, ...others] = await Array.fromAsync(requests.entries(lost))
+      assert.deepEqual([others, entry.name], [[], `${node}-0-${BLOCK}`])
+      const { nodeId, size } = await requests.lookup(lost, entry.name)
+      assert.equal(size, BLOCK)
+      const handle = await requests.open(nodeId, 0)
+      const content = await requests.read(nodeId, handle, 0, 1 << 20)
+      assert.equal(content.toString('utf8', 100, 109), 'late data')
+
+      const attribute = async (attribute_: string): Promise<unknown> =>
+        JSON.parse((await requests.ask('getxattr', nodeId, struct(u32(9999), u32(0), name(attribute_)))).toString())
+      assert.deepEqual(await attribute('user.holdfast.range'), { offset: 0, length: BLOCK })
+      assert.deepEqual(await attribute('user.holdfast.origin'), { inode: node, name: 'pinned' })
+      const holders = (await attribute('user.holdfast.holders')) as { pid: number; kind: string; mode: string }[]
+      assert.deepEqual(
+        holders.map(({ pid, kind, mode }) => [pid, kind, mode]),
+        [[process.pid, 'pin', 'write']],
+      )
+      const listed = await requests.ask('listxattr', nodeId, struct(u32(9999), u32(0)))
+      assert.equal(listed.toString(), 'user.holdfast.holders\0user.holdfast.origin\0user.holdfast.range\0')
+      await requests.refuses('EPERM', 'removexattr', nodeId, struct(name('user.holdfast.range')))
+      await requests.refuses('EPERM', 'open', nodeId, struct(u32(1), u32(0)))
+      await requests.refuses('EBUSY', 'unlink', lost, struct(name(entry.name)))
+      pin.release()
+      assert.deepEqual(await attribute('user.holdfast.holders'), [])
+      await requests.release(nodeId, handle)
+      await requests.ask('unlink', lost, struct(name(entry.name)))
+      await requests.refuses('ENOENT', 'lookup', lost, struct(name(entry.name)))
+    })
+  })
+}

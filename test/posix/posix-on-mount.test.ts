@@ -1,0 +1,4 @@
+import { mountedSubject } from './mounted-subject.ts'
+import { posixSuite } from './suite.ts'
+
+posixSuite('a mounted pool', () => mountedSubject())

@@ -85,8 +85,9 @@ export async function withBreak<T>(
 }
 
 /**
- * Under `wait`: waits while an earlier change of the range has its turn (queue.ts). True: it waited, so look again before
- * anything is made of what the file was.
+ * Under `wait`: waits while an earlier change of the range has its turn (queue.ts). True: look again before anything is made
+ * of what the file was. Also when nobody is ahead any more, but was when the layout was read: who goes advances the
+ * generation before it takes its break back, so of who is not found here the generation tells.
  */
 export async function letsPass(
   door: Door,
@@ -95,8 +96,9 @@ export async function letsPass(
   extents: readonly Extent[],
   generation: number,
 ): Promise<boolean> {
-  if (request.busy !== 'wait' || !queue.isBehind(extents)) return false
+  if (request.busy !== 'wait') return false
   const hasMoved = (): boolean => door.table.generation(bucketOf(request.ino)) !== generation
+  if (!queue.isBehind(extents)) return hasMoved()
   await door.waiting.until(
     () => (hasMoved() || !queue.isBehind(extents) ? true : undefined),
     request.limits,

@@ -15,9 +15,9 @@
  *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import type { BusyPolicy, DaxMode } from './policies.ts'
 
-export type BusyPolicy = 'fail' | 'wait' | 'sequester'
-export type DaxMode = 'always' | 'never'
+export * from './policies.ts'
 
 export interface PoolProperties {
   readonly uuid: string

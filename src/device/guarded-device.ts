@@ -1,8 +1,12 @@
 /**
- * A device that takes part in a pool's promise about failed syncs (docs/internals/durability.md): its own failures are told
- * to everybody, and after anybody's it makes nothing durable and gives no space any more. Mapped bytes stay usable.
+ * A device as a pool uses it, which trusts neither disk nor metadata.
+ *
+ * It takes part in a pool's promise about failed syncs (docs/internals/durability.md): its own failures are told to everybody,
+ * and after anybody's it makes nothing durable and gives no space any more. Mapped bytes stay usable.
+ *
+ * Blocks that it does not have come from damaged metadata: EUCLEAN, and no mistake of the caller's.
  */
-import { isOfSync, syncHasFailed } from '../errors.ts'
+import { codeOf, isOfSync, syncHasFailed, systemError } from '../errors.ts'
 import type { SyncGuard } from '../errors.ts'
 import type { BlockCount, Run } from '../units.ts'
 import type { Device } from './device.ts'
@@ -23,20 +27,20 @@ export class GuardedDevice implements Device {
   }
 
   map(run: Run): ArrayBuffer {
-    return this.#device.map(run)
+    return this.#inside(run, 'mmap', () => this.#device.map(run))
   }
 
   prefetch(run: Run): void {
-    this.#device.prefetch(run)
+    this.#inside(run, 'madvise', () => this.#device.prefetch(run))
   }
 
   allocate(run: Run): void {
     this.#refuseAfterFailure('fallocate')
-    this.#device.allocate(run)
+    this.#inside(run, 'fallocate', () => this.#device.allocate(run))
   }
 
   discard(run: Run): void {
-    this.#device.discard(run)
+    this.#inside(run, 'fallocate', () => this.#device.discard(run))
   }
 
   async flush(): Promise<void> {
@@ -54,7 +58,7 @@ export class GuardedDevice implements Device {
   flushRun(run: Run): void {
     this.#refuseAfterFailure('msync')
     try {
-      this.#device.flushRun(run)
+      this.#inside(run, 'msync', () => this.#device.flushRun(run))
     } catch (error) {
       if (isOfSync(error)) this.#guard.onSyncFailed()
       throw error
@@ -68,6 +72,17 @@ export class GuardedDevice implements Device {
 
   close(): void {
     this.#device.close()
+  }
+
+  /** The device itself looks whether it has the blocks: others may have made it larger. */
+  #inside<T>({ start, count }: Run, syscall: string, action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_OUT_OF_RANGE') throw error
+      const what = `the metadata tell of blocks ${start} to ${start + count - 1}, the device has ${this.blockCount}; run fsck`
+      throw systemError('EUCLEAN', what, { syscall, path: this.#path, cause: error })
+    }
   }
 
   #refuseAfterFailure(syscall: string): void {

@@ -147,8 +147,11 @@ export class NameTable {
   }
 }
 
+/** What no name can be: nothing, '.', '..', or with a slash or a NUL in it. */
+const NO_NAME = /^\.{0,2}$|[/\0]/
+
 function textOf(name: unknown, directory: InodeNumber): string {
-  if (typeof name === 'string') return name
+  if (typeof name === 'string' && !NO_NAME.test(name)) return name
   throw damaged(`a name in directory ${directory} is ${shownValue(name)}`)
 }
 

@@ -15,6 +15,7 @@
  *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import type { Tree } from './tree.ts'
 
 export type BusyPolicy = 'fail' | 'wait' | 'sequester'
 export type DaxMode = 'always' | 'never'
@@ -141,7 +142,6 @@ export interface RenameRequest {
  * its content stays), else as for any layout change that takes all blocks out. Not asked for other kinds: they just go.
  */
 export type LastNameDecision = 'orphan' | LayoutDecision
-
 export type DecideLastName = (extents: readonly Extent[], inode: Inode) => LastNameDecision
 
 export interface NameLoss {
@@ -245,7 +245,6 @@ export interface LostAndFoundEntry {
 
 /** How `setXattr` treats a name: as setxattr(2). */
 export type XattrMode = 'set' | 'create' | 'replace'
-
 /** Bytes of the longest name of an extended attribute, of the longest value, and of all names of a file together. */
 export const XATTR_NAME_MAX = 255
 export const XATTR_SIZE_MAX = 65_536
@@ -296,6 +295,8 @@ export interface Metadata {
   entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
   /** One path of the inode, '/'-rooted; undefined for an orphan. */
   pathOf(ino: InodeNumber): Promise<string | undefined>
+  /** All directories and names as at one instant. Price: 1 µs a name, in one piece; 200 bytes of memory. */
+  tree(): Promise<Tree>
   /**
    * EEXIST, ENOENT (parent gone), ENOTDIR, EPERM (inside /lost+found), ENAMETOOLONG. `claim` gets the number of the new
    * inode inside the transaction, before anybody else can see it.
@@ -318,7 +319,6 @@ export interface Metadata {
   rename(request: RenameRequest, decide: DecideLastName, patience?: Patience): Promise<NameLoss>
   /** ENOENT. */
   setAttributes(ino: InodeNumber, change: AttributeChange, patience?: Patience): Promise<Inode>
-
   /** Names of the extended attributes, in byte order. ENOENT (the inode). */
   xattrs(ino: InodeNumber): Promise<string[]>
   /** undefined: there is none. */

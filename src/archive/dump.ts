@@ -53,9 +53,9 @@ const PIECE_BYTES = 1 << 20
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
 /**
- * Writes the dump to `target`, and ends it. `timeoutMs` is for each file whose blocks are pinned for writing. What cannot be read
- * ends the dump with its error. EROFS: the pool is open for reading only, so that no file can be kept as it is. Price: 60 µs a name, 200 bytes
- * of memory a name, content as fast as it is copied once.
+ * Writes the dump to `target`, and ends it. `timeoutMs` is for each file whose blocks are pinned for writing: ETIMEDOUT with
+ * `holders`. EROFS: the pool is open for reading only, so that no file can be kept as it is. Price: 60 µs and 200 bytes of
+ * memory a name; content as fast as it is copied once.
  */
 export async function dumpPool(
   pool: Pool,

@@ -3,7 +3,7 @@
  * what kind of archive this is and what the pool was; how many nodes there were, and the CRC-32 of every byte before.
  */
 import { systemError } from '../errors.ts'
-import { BUSY_POLICIES, DAX_MODES } from '../files/file-system.ts'
+import { BUSY_POLICIES, DAX_MODES } from '../metadata/metadata.ts'
 import type { PoolProperties } from '../metadata/metadata.ts'
 import { bytesOf } from '../units.ts'
 import { parsed } from './node.ts'

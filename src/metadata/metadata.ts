@@ -15,10 +15,11 @@
  *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import type { BusyPolicy, DaxMode } from './policies.ts'
 import type { Tree } from './tree.ts'
 
-export type BusyPolicy = 'fail' | 'wait' | 'sequester'
-export type DaxMode = 'always' | 'never'
+export * from './limits.ts'
+export * from './policies.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -142,6 +143,7 @@ export interface RenameRequest {
  * its content stays), else as for any layout change that takes all blocks out. Not asked for other kinds: they just go.
  */
 export type LastNameDecision = 'orphan' | LayoutDecision
+
 export type DecideLastName = (extents: readonly Extent[], inode: Inode) => LastNameDecision
 
 export interface NameLoss {
@@ -245,13 +247,6 @@ export interface LostAndFoundEntry {
 
 /** How `setXattr` treats a name: as setxattr(2). */
 export type XattrMode = 'set' | 'create' | 'replace'
-/** Bytes of the longest name of an extended attribute, of the longest value, and of all names of a file together. */
-export const XATTR_NAME_MAX = 255
-export const XATTR_SIZE_MAX = 65_536
-export const XATTR_LIST_MAX = 65_536
-
-/** Bytes of the longest target of a symlink. */
-export const SYMLINK_MAX = 4095
 
 /** Block counts; free + mapped + busy = blockCount, sequestered is part of mapped. */
 export interface Space {
@@ -319,6 +314,7 @@ export interface Metadata {
   rename(request: RenameRequest, decide: DecideLastName, patience?: Patience): Promise<NameLoss>
   /** ENOENT. */
   setAttributes(ino: InodeNumber, change: AttributeChange, patience?: Patience): Promise<Inode>
+
   /** Names of the extended attributes, in byte order. ENOENT (the inode). */
   xattrs(ino: InodeNumber): Promise<string[]>
   /** undefined: there is none. */

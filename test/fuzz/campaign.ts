@@ -14,6 +14,9 @@ export interface CampaignOptions {
   readonly images: number
   /** Called after each pool, with how many are done. */
   readonly onProgress?: (done: number) => void
+  readonly onFinding?: (finding: string) => void
+  /** Ends it after the pool that is under way, or in the middle of it. */
+  readonly signal?: AbortSignal
   /** Goes wrong at the second seed: see child.ts. */
   readonly planted?: 'crash' | 'hang' | 'exit' | 'mistake' | undefined
   /** How long one pool may take; default 30,000. */
@@ -32,18 +35,23 @@ const IMAGES_PER_CHILD = 400
 const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
 
 export async function fuzz(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, images, onProgress, planted = '', hangMs = 30_000 } = options
+  const { seed, images, onProgress, onFinding, signal: end, planted = '', hangMs = 30_000 } = options
   const findings: string[] = []
+  const found = (finding: string): void => {
+    findings.push(finding)
+    onFinding?.(finding)
+  }
+  const isOver = (): boolean => end?.aborted === true
   const outcomes: Record<string, number> = {}
   let done = 0
   const place = mkdtempSync(join('/dev/shm', 'holdfast-fuzz-'))
   try {
-    while (done < images) {
+    while (done < images && !isOver()) {
       const first = seed + done
-      const end = Math.min(first + IMAGES_PER_CHILD, seed + images)
+      const last = Math.min(first + IMAGES_PER_CHILD, seed + images)
       let at = first
       let what = ''
-      const child = fork(new URL('child.ts', import.meta.url), [String(first), String(end), place, planted], {
+      const child = fork(new URL('child.ts', import.meta.url), [String(first), String(last), place, planted], {
         execArgv: ['--disable-warning=ExperimentalWarning'],
         env: { ...process.env, NODE_COMPILE_CACHE, TMPDIR: place },
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -60,16 +68,20 @@ export async function fuzz(options: CampaignOptions): Promise<CampaignResult> {
           return
         }
         outcomes[word.outcome] = (outcomes[word.outcome] ?? 0) + 1
-        for (const finding of word.findings) findings.push(`seed ${at} (${what}): ${finding}`)
+        for (const finding of word.findings) found(`seed ${at} (${what}): ${finding}`)
         at++
         done = at - seed
         onProgress?.(done)
       })
+      const onEnd = (): void => void child.kill('SIGKILL')
+      end?.addEventListener('abort', onEnd)
       const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
       clearTimeout(watchdog)
-      if (code === 0 && done === end - seed) continue
+      end?.removeEventListener('abort', onEnd)
+      if (isOver()) break
+      if (code === 0 && done === last - seed) continue
       const how = signal === 'SIGKILL' ? `nothing for ${hangMs / 1000} s` : `ended with ${signal ?? code}`
-      findings.push(`seed ${at} (${what}): ${how}\n${stderr}`)
+      found(`seed ${at} (${what}): ${how}\n${stderr}`)
       done = at + 1 - seed
     }
   } finally {

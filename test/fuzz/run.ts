@@ -16,21 +16,21 @@ const images = Number(values.images)
 const command = (from: number, count: number): string => `npm run fuzz -- --seed ${from} --images ${count}`
 let done = 0
 const goOn = (): void => console.log(`${done} done; the rest: ${command(seed + done, images - done)}`)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    goOn()
-    process.exit(130)
-  })
-}
+const interruption = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
 console.log(command(seed, images))
 const start = performance.now()
 const timer = setInterval(goOn, 60_000)
-const result = await fuzz({ seed, images, onProgress: (count) => (done = count) })
+const result = await fuzz({
+  seed,
+  images,
+  onProgress: (count) => (done = count),
+  onFinding: (finding) => console.error(`${finding}\n`),
+  signal: interruption.signal,
+})
 clearInterval(timer)
 const perSecond = result.done / ((performance.now() - start) / 1000)
-console.log(`${result.done} damaged pools, ${perSecond.toFixed(0)} a second:`, result.outcomes)
-if (result.findings.length > 0) {
-  console.error(`${result.findings.join('\n')}\nrepeat one with: ${command(seed, 1)}`)
-  process.exit(1)
-}
-console.log('no findings')
+const found = result.findings.length === 0 ? 'no findings' : `${result.findings.length} findings`
+console.log(`${result.done} damaged pools, ${perSecond.toFixed(0)} a second, ${found}:`, result.outcomes)
+if (interruption.signal.aborted) goOn()
+process.exitCode = result.findings.length > 0 ? 1 : interruption.signal.aborted ? 130 : 0

@@ -45,6 +45,8 @@ export interface DumpTally {
   bytes: number
   /** Names that were there at the beginning, and were taken away before it was their turn. */
   gone: number
+  /** What is in /lost+found at the beginning, and not in the dump. */
+  lost: number
 }
 
 /** Bytes of content in one piece. */
@@ -69,7 +71,7 @@ export async function dumpPool(
 }
 
 class Dump {
-  readonly tally: DumpTally = { files: 0, directories: 0, symlinks: 0, links: 0, nodes: 0, bytes: 0, gone: 0 }
+  readonly tally: DumpTally = { files: 0, directories: 0, symlinks: 0, links: 0, nodes: 0, bytes: 0, gone: 0, lost: 0 }
   readonly #pool: Pool
   readonly #options: DumpOptions
   /** What has several names, as it went by its first. */
@@ -95,6 +97,7 @@ class Dump {
     const { metadata } = this.#pool.fileSystem
     yield encodeFirst(this.#pool.properties, new Date())
     const tree = await metadata.tree()
+    this.tally.lost = tree.get(LOST_AND_FOUND_INODE)?.entries.length ?? 0
     const waiting: { path: string; ino: InodeNumber }[] = [{ path: '', ino: ROOT_INODE }]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const { path, ino } = next

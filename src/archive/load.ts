@@ -35,7 +35,7 @@ export interface LoadOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined
 }
 
-export interface Loaded extends Omit<DumpTally, 'gone'> {
+export interface Loaded extends Omit<DumpTally, 'gone' | 'lost'> {
   /** Of the new pool. */
   readonly uuid: string
   readonly sizeBytes: number
@@ -136,6 +136,7 @@ class Load {
       const node: ArchiveNode = { ...what, data }
       mustBeIn(this.#directories, node)
       await this.#make(node, contentSize - used).catch((error: unknown) => {
+        this.#options.signal?.throwIfAborted()
         throw isOfContent(error) ? badArchive(`this cannot be: ${error.message}`, what.path) : error
       })
       await this.#reader.exactly(paddingBytes(contentSize))
@@ -236,7 +237,7 @@ class Load {
 }
 
 /** Codes of what the host, the pool's size or the caller are to blame for; any other is the archive's. */
-const OTHERS = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'ENOMEM', 'EMFILE', 'ENFILE', 'EBADMSG', 'ABORT_ERR'])
+const OTHERS = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'ENOMEM', 'EMFILE', 'ENFILE', 'EBADMSG'])
 
 const isOfContent = (error: unknown): error is Error => {
   const code = codeOf(error)

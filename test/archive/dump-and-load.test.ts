@@ -241,10 +241,12 @@ test('an abort ends either of the two, and leaves nothing', async (t) => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'pool')
   const abort = new AbortController()
+  // As the command line's: an error with a code.
+  const reason = Object.assign(new Error('interrupted'), { name: 'AbortError', code: 'EINTR' })
   const loading = loadPool(streamOf(archive), path, {
     signal: abort.signal,
     onProgress: () => {
-      if (existsSync(directory) && readdirSync(directory).length > 0) abort.abort()
+      if (existsSync(directory) && readdirSync(directory).length > 0) abort.abort(reason)
     },
   })
   await assert.rejects(loading, { name: 'AbortError' })

@@ -39,6 +39,19 @@ test('a dump goes through a pipe or a file, and becomes the pool again', async (
   assert.equal(inside.code, 2)
 })
 
+test('what is in /lost+found is left out, with a warning', async (t) => {
+  const { directory, path } = await smallPool(t)
+  await using pool = await openPool(path)
+  await using file = await pool.open('/long', 'r+')
+  using _pin = await file.pin({ offset: 0, length: 4096, mode: 'read' })
+  await file.truncate(0, { busy: 'sequester' })
+  const { code, errors, text } = await holdfast(['dump', path, join(directory, 'pool.tar'), '--json'])
+  const message = 'left out: 1 file; move elsewhere what is to be kept'
+  assert.deepEqual([code, JSON.parse(errors)], [0, { warning: { message, path: '/lost+found' } }])
+  const { files, lost } = JSON.parse(text) as { files: number; lost: number }
+  assert.deepEqual([files, lost], [2, 1])
+})
+
 test('a damaged archive leaves nothing, and says what is wrong with it', async (t) => {
   const { directory, path } = await smallPool(t)
   const file = join(directory, 'pool.tar')

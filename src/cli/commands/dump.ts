@@ -45,8 +45,9 @@ async function dump(run: Run, pool: Pool, hostFile: string, { timeout }: Flags):
   const options = { signal: run.signal, timeoutMs: timeout, onProgress: (bytes: number) => progress.add(bytes) }
   if (hostFile === '-') {
     if (process.stdout.isTTY) throw new UsageError('an archive is nothing for a terminal: name a FILE, or pipe it')
-    await dumpPool(pool, process.stdout, options)
+    const { lost } = await dumpPool(pool, process.stdout, options)
     progress.finish()
+    await warnOfLost(run, lost)
     return undefined
   }
   const place = await hostPlaceFor(pool, hostFile, `${basename(resolve(pool.path))}.tar`)
@@ -55,9 +56,15 @@ async function dump(run: Run, pool: Pool, hostFile: string, { timeout }: Flags):
     made.tally = await dumpPool(pool, createWriteStream(temporary, { flags: 'r+', flush: true }), options)
   })
   progress.finish()
-  const { files, bytes } = made.tally!
+  const { files, bytes, lost } = made.tally!
+  await warnOfLost(run, lost)
   return {
     json: { path: pool.path, hostFile: place, ...made.tally },
     text: `${place}: ${files} file${files === 1 ? '' : 's'}, ${formatSize(bytes)}\n`,
   }
+}
+
+const warnOfLost = async (run: Run, lost: number): Promise<void> => {
+  if (lost === 0) return
+  await run.warn(`left out: ${lost} file${lost === 1 ? '' : 's'}; move elsewhere what is to be kept`, '/lost+found')
 }

@@ -78,7 +78,6 @@ export function publishLease(table: PinTable, request: LeaseRequest): number {
         ino,
         offset,
         length,
-        sinceMs: table.clock.nowMs(),
         edges: breakTimeMs,
       },
       [],

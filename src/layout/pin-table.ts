@@ -162,7 +162,7 @@ export class PinTable {
     this.clock = surroundings.clock
     this.#table = this.memory.table
     if (slot < this.slotCount) this.#bury(slot)
-    this.own = new OwnSlot(slot, this.memory)
+    this.own = new OwnSlot(slot, this.memory, this.clock)
     const words = this.own.words
     words.set(Slot.pid, identity.pid)
     words.set(Slot.threadId, identity.threadId)

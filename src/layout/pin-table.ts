@@ -142,6 +142,12 @@ function countOf(chunk: Words, at: number): number | undefined {
   return (chunk.get(at + Record.flags) & RecordFlag.stable) === 0 ? undefined : Bucket.stables
 }
 
+/** Tentative or granted. */
+const isRecordOf = (state: number, kind: number): boolean => {
+  const status = state & STATUS_MASK
+  return status !== RecordStatus.free && status !== RecordStatus.more && (state & KIND_MASK) === kind
+}
+
 export class PinTable {
   readonly memory: TableMemory
   readonly liveness: Liveness
@@ -320,9 +326,17 @@ export class PinTable {
 
   /** Whether some live participant has the inode open. */
   isOpenAnywhere(ino: InodeNumber): boolean {
-    for (const slot of this.attached()) {
-      for (const { chunk, at } of this.records(slot, RecordKind.open)) {
-        if (chunk.getWide(at + Record.ino) === ino && !this.reapIfDead(slot)) return true
+    // Loops, where generators would be shorter: each removal of a file looks at all records there are.
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      const words = this.slot(slot)
+      if (words.load(Slot.state) === 0) continue
+      const count = words.load(Slot.recordCount)
+      for (let record = 0; record < count; record++) {
+        const chunk = this.memory.chunk(slot, chunkOf(record))
+        const at = recordAt(record)
+        if (!isRecordOf(chunk.load(at + Record.state), RecordKind.open) || chunk.getWide(at + Record.ino) !== ino)
+          continue
+        if (!this.reapIfDead(slot)) return true
       }
     }
     return false
@@ -335,8 +349,7 @@ export class PinTable {
       const chunk = this.memory.chunk(slot, chunkOf(record))
       const at = recordAt(record)
       const state = chunk.load(at + Record.state)
-      const status = state & STATUS_MASK
-      if (status === RecordStatus.free || status === RecordStatus.more || (state & KIND_MASK) !== kind) continue
+      if (!isRecordOf(state, kind)) continue
       yield { chunk, at, state, record }
     }
   }

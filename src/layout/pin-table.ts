@@ -159,6 +159,8 @@ export class PinTable {
   #recalls = 0
   /** Breaks of the own slot that are made through a file that has leases: the records of those, which are not asked. */
   readonly exemptions = new Map<number, ReadonlySet<number>>()
+  /** Breaks of the own slot that are kept for as long as their changes wait (own-break.ts). */
+  breaksKept = 0
 
   /** Attaches as the owner of `slot`; the caller has the slot's lock (Liveness.tryOwn). Its last owner's traces go first. */
   constructor(surroundings: Surroundings, slot: number, identity: Identity) {

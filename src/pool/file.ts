@@ -24,6 +24,7 @@ import type { WriteTarget } from './pin-io.ts'
 import { writeFromPin } from './pin-io.ts'
 import type { PinOptions } from './pin-options.ts'
 import { checkPinOptions, publishesNoPins } from './pin-options.ts'
+import { Position } from './position.ts'
 
 export interface RangeOptions extends WaitOptions {
   /** Default 0. */
@@ -36,7 +37,7 @@ export interface RangeOptions extends WaitOptions {
 const WINDOW_BYTES = 1 << 20
 
 export class File extends LeasedFile {
-  #position = 0
+  readonly #position = new Position()
 
   /**
    * Pins a byte range: its blocks stay the file's content, or become lost+found's, until release; nobody else gets them
@@ -118,7 +119,8 @@ export class File extends LeasedFile {
 
   /**
    * Reads by copy, as FileHandle.read: `(buffer, offset = 0, length = rest, position = null)` or `(buffer, { … })`.
-   * `position` null: at the file's position, which moves on. Returns `bytesRead` 0 at EOF. Price of 4 KiB: 1 µs.
+   * `position` null: at the file's position, which moves on, also when several are asked for at once: they and such writes go
+   * in turn. Returns `bytesRead` 0 at EOF. Price of 4 KiB: 1 µs.
    */
   async read<T extends NodeJS.ArrayBufferView>(
     buffer: T,
@@ -130,11 +132,11 @@ export class File extends LeasedFile {
       typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
     this.mayRead('read')
     const target = partOf(buffer, options)
-    const at = options.position ?? this.#position
-    checkBytes('position', at)
     const limits = limitsOf(this.fs, options)
-    const bytesRead = await readInto(this.fs, this.opened, target, at, limits, this.path)
-    if (options.position === undefined || options.position === null) this.#position = at + bytesRead
+    const { bytesRead } = await this.#position.at(options.position, async (from) => {
+      const bytes = await readInto(this.fs, this.opened, target, from, limits, this.path)
+      return { bytesRead: bytes, end: from + bytes }
+    })
     return { bytesRead, buffer }
   }
 
@@ -153,13 +155,13 @@ export class File extends LeasedFile {
       typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
     this.mayWrite('write')
     const source = partOf(typeof data === 'string' ? Buffer.from(data) : data, options)
-    const at = options.position ?? this.#position
-    checkBytes('position', at)
     const limits = limitsOf(this.fs, options)
-    if (source.length === 0) return { bytesWritten: 0, buffer: data }
-    const where = this.mode.appends ? 'end' : at
-    const { offset, bytesWritten } = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
-    if (options.position === undefined || options.position === null) this.#position = offset + bytesWritten
+    const { bytesWritten } = await this.#position.at(options.position, async (from) => {
+      if (source.length === 0) return { bytesWritten: 0, end: from }
+      const where = this.mode.appends ? 'end' : from
+      const written = await writeFrom(this.fs, this.opened, source, where, limits, this.path)
+      return { ...written, end: written.offset + written.bytesWritten }
+    })
     if (this.mode.syncs) await this.sync()
     return { bytesWritten, buffer: data }
   }

@@ -29,7 +29,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
     requireOwnVersion(memory, directory.path)
-    const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
+    const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock, directory.path)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
       onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),

@@ -28,5 +28,6 @@ export interface Question {
   readonly url: string
   /** The path that redirects begin with, where a router took a part away; default `url`. */
   readonly originalUrl?: string | undefined
+  /** undefined: there is none, or nothing in it. */
   header(name: string): string | undefined
 }

@@ -61,7 +61,7 @@ function questionOf(request: IncomingMessage): Question {
     originalUrl,
     header: (name) => {
       const value = headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
+      return (Array.isArray(value) ? value.join(', ') : value) || undefined
     },
   }
 }

@@ -21,7 +21,7 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
     const question = {
       method: raw.method,
       url: url.pathname + url.search,
-      header: (name: string) => raw.headers.get(name) ?? undefined,
+      header: (name: string) => raw.headers.get(name) || undefined,
     }
     const answer = await files.answer(question)
     if (answer === undefined) return next()

@@ -30,4 +30,6 @@ export interface Question {
   readonly originalUrl?: string | undefined
   /** undefined: there is none, or nothing in it. */
   header(name: string): string | undefined
+  /** Read for PUT only; what is left of it is the front end's. */
+  readonly body?: AsyncIterable<Uint8Array> | undefined
 }

@@ -21,6 +21,9 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
     const question = {
       method: raw.method,
       url: url.pathname + url.search,
+      get body() {
+        return raw.body?.values({ preventCancel: true })
+      },
       header: (name: string) => raw.headers.get(name) || undefined,
     }
     const answer = await files.answer(question)

@@ -39,17 +39,7 @@ const path = fc.oneof(
     '/none',
     '/page',
   ),
-  fc.constantFrom(
-    '/sub?x=1',
-    '//sub',
-    '/fox.txt/',
-    '/%66ox.txt',
-    '/fox.txt%20',
-    '/%zz',
-    '/a%00',
-    '/..%2fx',
-    '/sub/%2e%2e/fox.txt',
-  ),
+  fc.constantFrom('/sub?x=1', '//sub', '/fox.txt/', '/%66ox.txt', '/fox.txt%20', '/%zz', '/a%00', '/..%2fx'),
 )
 
 const date = fc.constantFrom(
@@ -58,7 +48,7 @@ const date = fc.constantFrom(
   new Date(MODIFIED.getTime() + 1000).toUTCString(),
   'no date',
 )
-const tags = fc.constantFrom('TAG', '*', '"other"', 'W/"other", TAG', '"a", "b"', 'TAG-less', '')
+const tags = fc.constantFrom('TAG', '*', '"other"', 'W/"other", TAG', '"a", "b"', 'no tag', '')
 const range = fc.oneof(
   fc.constantFrom(
     'bytes=0-',

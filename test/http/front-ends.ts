@@ -71,7 +71,8 @@ function closing(t: TestContext, server: Server): number {
 export const asking =
   (port: number): Ask =>
   async (path, { method = 'GET', headers = {}, body } = {}) => {
-    const asked = request({ port, host: '127.0.0.1', path, method, headers })
+    const asked = request({ port, host: '127.0.0.1', path, method, headers, timeout: 20_000 })
+    asked.on('timeout', () => asked.destroy(new Error(`no answer to ${method} ${path}`)))
     asked.end(body)
     const [response] = (await once(asked, 'response')) as [IncomingMessage]
     const parts: Buffer[] = []

@@ -43,6 +43,10 @@ for (const [name, start] of Object.entries(frontEnds)) {
       assert.equal(head.body.length, 0)
       for (const { headers } of [get, head]) delete headers.date
       assert.deepEqual(head.headers, get.headers)
+      const refused = await ask('/none', { method: 'HEAD' })
+      assert.deepEqual([refused.status, refused.body.length], [404, 0])
+      assert.equal((await ask('/%zz', { method: 'HEAD' })).status, 400)
+      assert.equal((await ask('/fox.txt')).body.toString(), TEXT, 'the connection is as it should be')
       assert.deepEqual(await pool.pins(), [])
     })
 

@@ -1,21 +1,28 @@
 /** Files: the core that all front ends share: from a question to an answer. Nothing it is asked makes it throw. */
+import { codeOf } from '../../errors.ts'
 import type { Pool } from '../../pool/pool.ts'
 import type { Answer, Question } from './answer.ts'
 import { answerRead } from './answer-read.ts'
+import { Writing } from './answer-write.ts'
 import { Holds } from './holds.ts'
 import type { FilesOptions, Settings } from './options.ts'
 import { settingsOf } from './options.ts'
 import { refusal, statusOf } from './refusal.ts'
 
+const READS: readonly string[] = ['GET', 'HEAD']
+
 export class Files {
   readonly settings: Settings
   readonly holds: Holds
   readonly #pool: Pool
+  readonly #writing: Writing | undefined
 
   constructor(pool: Pool, options: FilesOptions | undefined) {
     this.#pool = pool
     this.settings = settingsOf(options)
     this.holds = new Holds(this.settings.hold)
+    const { write } = this.settings
+    this.#writing = write === undefined ? undefined : new Writing(pool, this.settings, write.maxBytes)
   }
 
   /** undefined: nothing is there, or the method is none of ours: somebody else may answer. */
@@ -23,10 +30,13 @@ export class Files {
     try {
       if (question.method === 'GET' || question.method === 'HEAD')
         return await answerRead(this.#pool, this.settings, question)
-      return undefined
+      const isWrite = question.method === 'PUT' || question.method === 'DELETE'
+      return isWrite ? await this.#writing?.answer(question) : undefined
     } catch (error) {
       const status = statusOf(error)
+      // A client that went away while it sent, too, is told of what nobody reads.
       if (status === 404) return undefined
+      if (codeOf(error) === 'ECONNRESET') return refusal(400)
       if (status >= 500) this.settings.onError(error, question.url)
       return refusal(status)
     }
@@ -34,10 +44,7 @@ export class Files {
 
   /** What is said when nobody else answers. */
   nothing({ method }: Question): Answer {
-    return method === 'GET' || method === 'HEAD' ? refusal(404) : refusal(405, { allow: this.allowed })
-  }
-
-  get allowed(): string {
-    return this.settings.write === undefined ? 'GET, HEAD' : 'GET, HEAD, PUT, DELETE'
+    const allowed = this.settings.write === undefined ? READS : [...READS, 'PUT', 'DELETE']
+    return allowed.includes(method) ? refusal(404) : refusal(405, { allow: allowed.join(', ') })
   }
 }

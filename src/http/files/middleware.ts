@@ -35,6 +35,8 @@ async function serve(
     return
   }
   await respond(files, response, found ?? files.nothing(question), question.url)
+  // What a refused upload still sends stands between us and the next request.
+  if (!request.readableEnded) request.resume()
 }
 
 /** Sends; what goes wrong ends the connection at most. */
@@ -59,9 +61,13 @@ function questionOf(request: IncomingMessage): Question {
     method,
     url,
     originalUrl,
+    // Not destroyed by who stops early: there is an answer to be sent.
+    get body() {
+      return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+    },
     header: (name) => {
       const value = headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
+      return (Array.isArray(value) ? value.join(', ') : value) || undefined
     },
   }
 }

@@ -31,7 +31,7 @@ export async function sendToNode(response: ServerResponse, answer: Answer, holds
   try {
     if (response.destroyed || response.headersSent) throw gone()
     response.writeHead(answer.status, [...answer.headers].flat())
-    if (body.left > 0) await new Sending(response, body, holds).run()
+    if (body.left > 0 && response.req.method !== 'HEAD') await new Sending(response, body, holds).run()
     response.end()
   } finally {
     body.end()

@@ -21,7 +21,10 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
     const question = {
       method: raw.method,
       url: url.pathname + url.search,
-      header: (name: string) => raw.headers.get(name) ?? undefined,
+      get body() {
+        return raw.body?.values({ preventCancel: true })
+      },
+      header: (name: string) => raw.headers.get(name) || undefined,
     }
     const answer = await files.answer(question)
     if (answer === undefined) return next()

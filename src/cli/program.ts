@@ -42,6 +42,9 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     'flush-dma': async () => (await import('./commands/flush-dma.ts')).flushDmaVerb(),
     'lost+found': async () => (await import('./commands/lost-and-found.ts')).lostAndFoundVerb(),
   },
+  'Serving:': {
+    serve: async () => (await import('./commands/serve.ts')).serveVerb(),
+  },
   'Mounting:': {
     mount: async () => (await import('./commands/mount.ts')).mountVerb(),
     umount: async () => (await import('./commands/umount.ts')).umountVerb(),

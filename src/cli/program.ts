@@ -16,6 +16,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   'Pools:': {
     mkfs: async () => (await import('./commands/mkfs.ts')).mkfsVerb(),
     grow: async () => (await import('./commands/grow.ts')).growVerb(),
+    stats: async () => (await import('./commands/stats.ts')).statsVerb(),
     df: async () => (await import('./commands/df.ts')).dfVerb(),
     fsck: async () => (await import('./commands/fsck.ts')).fsckVerb(),
     reap: async () => (await import('./commands/reap.ts')).reapVerb(),

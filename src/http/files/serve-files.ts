@@ -26,7 +26,7 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
       },
       header: (name: string) => raw.headers.get(name) || undefined,
     }
-    const answer = await files.answer(question)
+    const answer = files.answerNow(question) ?? (await files.answer(question))
     if (answer === undefined) return next()
     const { outgoing } = (context.env ?? {}) as { outgoing?: unknown }
     // hono makes a Response of its own of what answers HEAD, so that one must be whole.

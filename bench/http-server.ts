@@ -26,6 +26,8 @@ if (kind === 'holdfast') {
 } else if (kind === 'sirv') {
   // As it is meant for production: what is there is looked up once, at the start.
   serve(sirv(host, { etag: true }))
+} else if (kind === 'sirv that looks again') {
+  serve(sirv(host, { etag: true, dev: true }))
 } else {
   const app = fastify()
   await app.register(fastifyStatic, { root: host })

@@ -34,15 +34,15 @@ export async function nodeSide(name: string, directory: string): Promise<ServerS
   return side(name, child, Number(line))
 }
 
-/** nginx with one process and sendfile, for `directory`/host. */
-export async function nginxSide(directory: string): Promise<ServerSide> {
+/** nginx with one process and sendfile, for `directory`/host; `caching`: what it may keep of files. */
+export async function nginxSide(directory: string, caching = ''): Promise<ServerSide> {
   const port = await freePort()
   const config = join(directory, 'nginx.conf')
   writeFileSync(
     config,
     `daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/nginx.log;
 events { worker_connections 4096; }
-http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; open_file_cache max=1000 inactive=60s; etag on;
+http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; ${caching}
   server { listen 127.0.0.1:${port}; root ${directory}/host; } }\n`,
   )
   const [program, args] = onCpu(0, 'nginx', ['-c', config, '-e', join(directory, 'nginx.log')])

@@ -1,6 +1,8 @@
 /** Files over HTTP: against what Node.js programs use, and nginx. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { benchChanging } from './http-changing.ts'
+import { benchSlowClients } from './http-slow.ts'
 import type { Load, ServerSide } from './http-sides.ts'
 import { hasNginx, load, nginxSide, nodeSide } from './http-sides.ts'
 import { median } from './measure.ts'
@@ -9,12 +11,12 @@ import { makeSubject, MIB } from './subject.ts'
 
 const SIZES: Readonly<Record<string, number>> = { '4 KiB': 4096, '64 KiB': 65_536, '1 MiB': MIB }
 const PEERS = ['send', 'sirv', '@fastify/static']
-const ROUNDS = 5
+const ROUNDS = 3
 const ROUND_S = 1
 const CONNECTIONS = 32
 
 export async function benchHttp(): Promise<Row[]> {
-  await using subject = await makeSubject(64 * MIB)
+  await using subject = await makeSubject(128 * MIB)
   const host = join(subject.directory, 'host')
   mkdirSync(host)
   for (const size of Object.values(SIZES)) {
@@ -22,10 +24,15 @@ export async function benchHttp(): Promise<Row[]> {
     await subject.pool.writeFile(`/${size}.bin`, content)
     writeFileSync(join(host, `${size}.bin`), content)
   }
+  const rows = await compareSides(subject.directory)
+  return [...rows, ...(await benchChanging(subject.directory)), ...(await benchSlowClients(subject.directory))]
+}
+
+async function compareSides(directory: string): Promise<Row[]> {
   await using servers = new AsyncDisposableStack()
   const sides: ServerSide[] = []
-  for (const name of ['holdfast', ...PEERS]) sides.push(servers.use(await nodeSide(name, subject.directory)))
-  if (hasNginx) sides.push(servers.use(await nginxSide(subject.directory)))
+  for (const name of ['holdfast', ...PEERS]) sides.push(servers.use(await nodeSide(name, directory)))
+  if (hasNginx) sides.push(servers.use(await nginxSide(directory, 'open_file_cache max=1000 inactive=60s;')))
   const rows: Row[] = []
   for (const [name, size] of Object.entries(SIZES)) rows.push(...(await compareAt(sides, name, size)))
   return rows

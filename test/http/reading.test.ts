@@ -7,7 +7,7 @@ import { temporaryPool } from '../support/temporary-pool.ts'
 import type { Reply } from './front-ends.ts'
 import { frontEnds } from './front-ends.ts'
 
-/** What was sent in a turn of the event loop is kept for others until its end. */
+/** What was sent over a socket in a turn of the event loop is kept for others until its end. */
 async function nothingStaysPinned(pool: Pool): Promise<void> {
   await setImmediate()
   assert.deepEqual(await pool.pins(), [])
@@ -111,3 +111,11 @@ for (const [name, start] of Object.entries(frontEnds)) {
     })
   })
 }
+
+test('without a server all is over with the answer: the pool can be closed at once', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/fox.txt', TEXT)
+  const ask = await frontEnds['hono without a server'](t, pool)
+  assert.equal((await ask('/fox.txt')).status, 200)
+  await pool.close()
+})

@@ -23,7 +23,7 @@ export async function answerRead(
   pool: Pool,
   settings: Settings,
   question: Question,
-  recent: RecentFiles,
+  recent: RecentFiles | undefined,
 ): Promise<Answer | undefined> {
   const target = requestPath(question.url, settings)
   if (target === 404) return undefined
@@ -44,7 +44,7 @@ export async function answerRead(
     try {
       const isWhole = source === undefined ? stat.size === 0 : source.length === stat.size
       const isByItself = file.path === target.path || file.path === `${target.path}/${settings.index[0]}`
-      if (isExact && isWhole && isByItself) recent.keep(question.url, { path: file.path, stat, source })
+      if (isExact && isWhole && isByItself) recent?.keep(question.url, { path: file.path, stat, source })
       const { status, ranges, validators } = isExact ? plan! : { status: 200, ranges: undefined, validators: NONE }
       return answerOf(question, settings, file.path, stat, { status, ranges, validators, source })
     } catch (error) {

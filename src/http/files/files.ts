@@ -38,11 +38,14 @@ export class Files {
     }
   }
 
-  /** undefined: nothing is there, or the method is none of ours: somebody else may answer. */
-  async answer(question: Question): Promise<Answer | undefined> {
+  /**
+   * undefined: nothing is there, or the method is none of ours: somebody else may answer. `isAlone`: what is pinned is kept
+   * for nobody else, so that all is over with the answer.
+   */
+  async answer(question: Question, isAlone = false): Promise<Answer | undefined> {
     try {
       if (question.method === 'GET' || question.method === 'HEAD')
-        return await answerRead(this.#pool, this.settings, question, this.#recent)
+        return await answerRead(this.#pool, this.settings, question, isAlone ? undefined : this.#recent)
       const isWrite = question.method === 'PUT' || question.method === 'DELETE'
       return isWrite ? await this.#writing?.answer(question) : undefined
     } catch (error) {

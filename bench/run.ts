@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- pins truncates wait leases files names fs memory mount] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait leases files names fs memory mount http] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
 import { benchFsApi } from './fs-api.ts'
+import { benchHttp } from './http.ts'
 import { benchLargeDirectories } from './large-directories.ts'
 import { benchLeases } from './leases.ts'
 import { benchMakeAndRemove } from './make-and-remove.ts'
@@ -26,6 +27,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   fs: benchFsApi,
   memory: benchMemory,
   mount: benchMount,
+  http: benchHttp,
 }
 
 const words = process.argv.slice(2)

@@ -24,6 +24,8 @@ const BELL_BYTES = 16 << 10
 /** Bytes sent in one turn of the event loop; others have theirs in between. */
 const TURN_BYTES = 2 << 20
 const COPY_BYTES = 64 << 10
+/** Up to here a copy behind the header, sent in one call, is cheaper than a call of its own. */
+const SMALL_BYTES = 16 << 10
 
 /** Resolves when the kernel has all of the answer; rejects when the client has gone, or the answer was given up. */
 export async function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> {
@@ -83,27 +85,32 @@ class Sending implements Hold {
     }
   }
 
-  /** The header, ready for the first bytes to follow; false: it is with Node.js. */
+  /** The header, ready for the first bytes to follow, or with all of a small body; false: it is with Node.js. */
   #sendHeader(): boolean {
     const response = this.#response as ServerResponse & { _header?: unknown; _headerSent?: unknown }
+    const { body } = this
     const socket = plainSocket(response)
     const { _header: header } = response
     if (socket === undefined || typeof header !== 'string' || response._headerSent !== false) {
       response.flushHeaders()
       return false
     }
-    const bytes = Buffer.from(header, 'latin1')
-    const sent = sendNow(descriptorOf(socket), bytes, true)
+    const isSmall = body.left <= SMALL_BYTES
+    const bytes = Buffer.allocUnsafe(header.length + (isSmall ? body.left : 0))
+    bytes.write(header, 'latin1')
+    if (isSmall) body.copyTo(bytes, header.length)
+    const sent = sendNow(descriptorOf(socket), bytes, !isSmall)
     response._headerSent = true
     if (sent === bytes.length) return true
     socket.write(bytes.subarray(sent))
-    return false
+    return isSmall
   }
 
   /** Sends while there is room, and it is this response's turn. True: all of it. */
   #sendSome(socket = plainSocket(this.#response)): boolean {
-    if (socket === undefined) return false
     const { body } = this
+    if (body.left === 0) return true
+    if (socket === undefined) return false
     const fd = descriptorOf(socket)
     for (let turn = TURN_BYTES; body.left > 0 && turn > 0;) {
       const part = body.next(turn)

@@ -63,6 +63,8 @@ export async function serve(pool: Pool, options: ServeOptions): Promise<Serving>
     onError: (error, path) => log.error({ err: error, path }, 'a response failed'),
   })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
+  // An upload takes as long as it takes; Node.js would end it after five minutes.
+  if (token !== undefined) server.requestTimeout = 0
   server.prependListener('request', (request, response) => traffic.begin(request, response))
   try {
     await listen(server, options.port, address)

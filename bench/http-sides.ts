@@ -16,6 +16,9 @@ export interface ServerSide extends AsyncDisposable {
   readonly pid: number
 }
 
+/** A server that answers out of memory. */
+export const MEMORY = 'node:http, a Buffer'
+
 const has = (program: string): boolean => spawnSync('which', [program]).status === 0
 export const hasNginx = has('nginx')
 const hasWrk = has('wrk')

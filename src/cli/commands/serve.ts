@@ -61,6 +61,7 @@ async function serveUntilInterrupted(run: Run, pool: Pool, flags: Flags): Promis
   const { inspectorPage } = await import('../inspector-page.ts')
   const { serve } = await import('../../http/server/serve.ts')
   const log = newLog(process.stderr.isTTY && !run.isJson)
+  logWarnings(log)
   const token = flags.write === true && !pool.isReadOnly ? newToken() : undefined
   if (flags.write === true && token === undefined) log.warn('the pool may only be read here: --write does nothing')
   const page = await inspectorPage(run.signal)
@@ -82,6 +83,14 @@ async function serveUntilInterrupted(run: Run, pool: Pool, flags: Flags): Promis
   if (cut === 0) return { json: undefined }
   log.warn(`${cut} responses were cut off`)
   return { json: undefined, exitCode: (run.signal.reason as Interrupted).exitCode }
+}
+
+/** Those of the process, such as of a wait that lasts, go where everything goes, in the same form. */
+function logWarnings(log: Log): void {
+  process.removeAllListeners('warning')
+  process.on('warning', (warning: Error & { code?: string }) => {
+    if (warning.name !== 'ExperimentalWarning') log.warn({ code: warning.code }, warning.message)
+  })
 }
 
 function announcement(

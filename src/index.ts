@@ -28,3 +28,12 @@ export type {
   XattrMode,
 } from './metadata/metadata.ts'
 export type { HoldfastError, Holder } from './errors.ts'
+export type {
+  BreakMessage,
+  LeaseMessage,
+  OperationMessage,
+  ReapMessage,
+  ReleaseMessage,
+  TransactionMessage,
+  WaitMessage,
+} from './diagnostics.ts'

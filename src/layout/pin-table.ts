@@ -8,6 +8,8 @@
  *   3. A dead owner's break goes only after the generation of its bucket went up (section 5 of the design): its death
  *      may lie between commit and generation.
  */
+import type { Teller } from '../diagnostics.ts'
+import { reaps } from '../diagnostics.ts'
 import type { InodeNumber } from '../units.ts'
 import * as format from './format.ts'
 import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
@@ -56,6 +58,8 @@ export interface Identity {
   readonly pid: number
   readonly threadId: number
   readonly startTime: number
+  /** The directory of the pool, for who is told of what happens. */
+  readonly pool?: string
 }
 
 /** A break as read from the table. */
@@ -154,6 +158,8 @@ export class PinTable {
   readonly bells: Bells
   readonly clock: Clock
   readonly own: OwnSlot
+  /** This participant, in what is told of it. */
+  readonly teller: Teller
   readonly #table: Words
   readonly #slots: Words[] = []
   #recalls = 0
@@ -171,6 +177,7 @@ export class PinTable {
     this.#table = this.memory.table
     if (slot < this.slotCount) this.#bury(slot)
     this.own = new OwnSlot(slot, this.memory, this.clock)
+    this.teller = { pool: identity.pool ?? '', slot }
     const words = this.own.words
     words.set(Slot.pid, identity.pid)
     words.set(Slot.threadId, identity.threadId)
@@ -363,6 +370,7 @@ export class PinTable {
     this.#bury(slot)
     this.liveness.disown(slot)
     this.ringWaiters()
+    if (reaps.hasSubscribers) reaps.publish({ ...this.teller, dead: slot })
     return true
   }
 

@@ -6,8 +6,11 @@
  * handed to a FinalizationRegistry and from then on kept weakly: registering each pin would cost more than the pin. Pins
  * of which there is more to keep (bounce pins, stable ones, all of them for `debug`) are never young.
  */
+import { releases } from '../diagnostics.ts'
 import type { RunView, RunViews } from '../files/run-views.ts'
 import { releaseClaim } from '../layout/claims.ts'
+import { Record } from '../layout/format.ts'
+import { chunkOf, recordAt } from '../layout/own-slot.ts'
 import { bytesOfRecord } from '../layout/overlaps.ts'
 import type { PunchWatch } from '../layout/punch-marks.ts'
 import { PunchMarks } from '../layout/punch-marks.ts'
@@ -160,6 +163,21 @@ export class OwnPins {
     if (ref === undefined) return
     this.#dropped.unregister(ref)
     this.#old.delete(record)
+    if (releases.hasSubscribers && record >= 0) this.#tell(record)
+  }
+
+  /** Of a pin that is not young; its record is still there. */
+  #tell(record: number): void {
+    const { own, memory, clock, teller } = this.#table
+    const chunk = memory.chunk(own.index, chunkOf(record))
+    const at = recordAt(record)
+    releases.publish({
+      ...teller,
+      inode: chunk.getWide(at + Record.ino),
+      offset: chunk.getWide(at + Record.offset),
+      length: chunk.getWide(at + Record.length),
+      heldMs: Math.max(0, clock.nowMs() - chunk.getWide(at + Record.since)),
+    })
   }
 }
 

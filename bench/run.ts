@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- pins truncates wait leases files names fs memory mount large] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait leases files names fs memory mount http large] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
 import { benchFsApi } from './fs-api.ts'
+import { benchHttp } from './http.ts'
 import { benchLargeDirectories } from './large-directories.ts'
 import { benchLargePools } from './large-pools.ts'
 import { benchLeases } from './leases.ts'
@@ -27,6 +28,7 @@ const benches: Record<string, () => Promise<Row[]>> = {
   fs: benchFsApi,
   memory: benchMemory,
   mount: benchMount,
+  http: benchHttp,
   large: benchLargePools,
 }
 

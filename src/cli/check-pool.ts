@@ -16,8 +16,8 @@ const COMMAND_CHARACTERS = 40
 
 const COPY_LATER =
   'let no other tool (cp -r, rsync, a backup) copy the directory now: meta.db, meta.db-wal and device change one after ' +
-  "the other, and the copies would not fit; use 'holdfast get -r', or wait until nobody has it open"
-const COPY_NOW = "only now may other tools copy the directory; while the pool is open, use 'holdfast get -r'"
+  "the other, and the copies would not fit; use 'holdfast dump' or 'get -r', or wait until nobody has it open"
+const COPY_NOW = "only now may other tools copy the directory; while the pool is open, use 'holdfast dump' or 'get -r'"
 
 export async function checkPool(run: Run, path: string): Promise<Check[]> {
   try {

@@ -1,4 +1,5 @@
 /** Responses whose clients are slow, or go away, while their file is changed in every way. */
+import { Hono } from 'hono'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,7 +9,7 @@ import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FilesOptions } from '../../src/http/index.ts'
-import { middleware } from '../../src/http/index.ts'
+import { middleware, serveFiles } from '../../src/http/index.ts'
 import type { Pool } from '../../src/index.ts'
 import { everything, hashOf, MIB, sameBytes, until } from '../support/pinned-content.ts'
 import { atEnd, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
@@ -128,6 +129,19 @@ describe('promise 4: a client that takes too long', () => {
     const { rest } = await slowClient(t, port, '/big')
     await nothingPinned(pool)
     assert.equal((await rest()).length, BYTES, 'the room is given back')
+  })
+
+  test('and is a stream that nobody reads is ended', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/a', 'a'.repeat(100_000))
+    const app = new Hono().use(serveFiles(pool, { hold }))
+    const response = await app.request('/a')
+    assert.equal((await pool.pins()).length, 1)
+    await nothingPinned(pool)
+    await assert.rejects(response.text(), { name: 'TimeoutError' })
+    const cancelled = await app.request('/a')
+    await cancelled.body!.cancel()
+    assert.deepEqual(await pool.pins(), [])
   })
 
   test('has more time for more bytes, and all the time with 0', async (t) => {

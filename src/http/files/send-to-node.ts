@@ -44,6 +44,7 @@ const gone = (): Error =>
   systemError('ECONNRESET', 'the client went away before it had the whole response', { syscall: 'send' })
 
 class Sending implements Hold {
+  readonly mayCopy = true
   readonly body: Body
   readonly #response: ServerResponse
   readonly #holds: Holds
@@ -66,18 +67,20 @@ class Sending implements Hold {
 
   async run(): Promise<void> {
     const { body } = this
-    if (this.#sendHeader() && this.#sendSome()) return
+    let state = this.#sendHeader() ? this.#sendSome() : 'full'
+    if (state === 'sent') return
     const response = this.#response
     response.on('close', this.#onClose)
     response.on('error', this.#onClose)
     this.#holds.add(this)
     try {
-      while (body.left > 0) {
+      while (state !== 'sent') {
         const socket = plainSocket(response)
-        if (socket === undefined) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
-        else if (this.#sendSome(socket)) break
-        else await this.#roomIn(socket)
+        if (state === 'turn is over') await this.#written((done) => setImmediate(done))
+        else if (socket === undefined) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
+        else await this.#written((done) => socket.write(body.take(BELL_BYTES), done))
         this.#mustBeThere()
+        state = this.#sendSome()
       }
     } finally {
       this.#holds.delete(this)
@@ -106,24 +109,21 @@ class Sending implements Hold {
     return isSmall
   }
 
-  /** Sends while there is room, and it is this response's turn. True: all of it. */
-  #sendSome(socket = plainSocket(this.#response)): boolean {
+  /** Sends while there is room, and it is this response's turn. */
+  #sendSome(): 'sent' | 'full' | 'turn is over' {
     const { body } = this
-    if (body.left === 0) return true
-    if (socket === undefined) return false
+    if (body.left === 0) return 'sent'
+    const socket = plainSocket(this.#response)
+    if (socket === undefined) return 'full'
     const fd = descriptorOf(socket)
     for (let turn = TURN_BYTES; body.left > 0 && turn > 0;) {
       const part = body.next(turn)
       const sent = sendNow(fd, part, part.length < body.left)
-      if (sent === 0) return false
+      if (sent === 0) return 'full'
       body.advance(sent)
       turn -= sent
     }
-    return body.left === 0
-  }
-
-  async #roomIn(socket: Socket): Promise<void> {
-    await this.#written((done) => socket.write(this.body.take(BELL_BYTES), done))
+    return body.left === 0 ? 'sent' : 'turn is over'
   }
 
   /** Until the callback is called, the response is closed or given up. */

@@ -1,8 +1,10 @@
 /**
  * A device that takes part in a pool's promise about failed syncs (docs/internals/durability.md): its own failures are told
  * to everybody, and after anybody's it makes nothing durable and gives no space any more. Mapped bytes stay usable.
+ *
+ * Runs come from the metadata: one that is not of the device is damage (EUCLEAN), nobody's mistake.
  */
-import { isOfSync, syncHasFailed } from '../errors.ts'
+import { codeOf, isOfSync, syncHasFailed, systemError } from '../errors.ts'
 import type { SyncGuard } from '../errors.ts'
 import type { BlockCount, Run } from '../units.ts'
 import type { Device } from './device.ts'
@@ -23,20 +25,20 @@ export class GuardedDevice implements Device {
   }
 
   map(run: Run): ArrayBuffer {
-    return this.#device.map(run)
+    return this.#within(run, () => this.#device.map(run))
   }
 
   prefetch(run: Run): void {
-    this.#device.prefetch(run)
+    this.#within(run, () => this.#device.prefetch(run))
   }
 
   allocate(run: Run): void {
     this.#refuseAfterFailure('fallocate')
-    this.#device.allocate(run)
+    this.#within(run, () => this.#device.allocate(run))
   }
 
   discard(run: Run): void {
-    this.#device.discard(run)
+    this.#within(run, () => this.#device.discard(run))
   }
 
   async flush(): Promise<void> {
@@ -68,6 +70,16 @@ export class GuardedDevice implements Device {
 
   close(): void {
     this.#device.close()
+  }
+
+  #within<T>({ start, count }: Run, action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_OUT_OF_RANGE') throw error
+      const what = `the metadata is damaged: it tells of ${count} blocks at ${start}, which the device does not have; run fsck`
+      throw systemError('EUCLEAN', what, { syscall: 'mmap', path: this.#path, cause: error })
+    }
   }
 
   #refuseAfterFailure(syscall: string): void {

@@ -11,6 +11,7 @@ import { CONSTRAINT_STEPS } from './check-constraints.ts'
 import { DIRECTORY_CHECKS } from './check-directories.ts'
 import { INODE_CHECKS } from './check-inodes.ts'
 import { SPACE_CHECKS, blockFindings } from './check-space.ts'
+import { XATTR_NAMESPACES } from './metadata.ts'
 import type { Finding } from './metadata.ts'
 import { inWords, schemaDifferences } from './schema-differences.ts'
 import { isBusy, isSqliteError, isUnrepresentable } from './sqlite-errors.ts'
@@ -76,6 +77,10 @@ export const CHECK_STEPS: readonly CheckStep[] = [
   ...[...SPACE_CHECKS, ...INODE_CHECKS, ...DIRECTORY_CHECKS].map(ofSql),
 ]
 
+/** Of a row of `xattrs`: nobody could ask for it by its name. */
+export const IS_NO_ATTRIBUTE = `instr(CAST(name AS BLOB), x'00') > 0 OR NOT (
+  ${XATTR_NAMESPACES.map((space) => `(substr(name, 1, ${space.length}) = '${space}' AND length(name) > ${space.length})`).join(' OR ')})`
+
 /** All findings; none: the store is sound. Synchronous, within the transaction that the caller has begun. */
 export function findings(db: DatabaseSync): Finding[] {
   const found = new Findings()
@@ -104,8 +109,10 @@ export class Findings {
   }
 }
 
-/** Names whose bytes no constraint can look at: they are UTF-8, and have no NUL. */
+/** Names whose bytes no constraint can look at: they are UTF-8, and have no NUL; those of attributes are of a namespace. */
 function* nameFindings(db: DatabaseSync): Generator<Finding> {
+  for (const { ino } of db.prepare(`SELECT ino FROM xattrs WHERE ${IS_NO_ATTRIBUTE}`).iterate())
+    yield { code: 'xattr-name', message: `an attribute of inode ${String(ino)} has a name that none can have` }
   const names = db.prepare(
     // Plain ASCII, as nearly all are, needs no look; length() ends at a NUL.
     "SELECT parent, ino, CAST(name AS BLOB) FROM dentries WHERE name GLOB '*[^ -~]*' OR length(name) <> octet_length(name)",

@@ -1,8 +1,10 @@
 /** What `doctor` finds out about a pool. */
+import { statSync } from 'node:fs'
 import type { Pool } from '../index.ts'
 import { Slot } from '../layout/format.ts'
 import { fileSystemOf } from '../platform/file-system.ts'
 import { commandLine } from '../platform/process-identity.ts'
+import { poolDirectory } from '../pool/pool-directory.ts'
 import type { Check } from './check-host.ts'
 import { messageOf } from './check-host.ts'
 import { formatSize } from './sizes.ts'
@@ -21,6 +23,7 @@ export async function checkPool(run: Run, path: string): Promise<Check[]> {
   try {
     return await withPoolToRead(run, path, async (pool) => [
       checkOpening(pool),
+      checkPermissions(path),
       await checkRoom(pool),
       checkParticipants(pool),
     ])
@@ -36,6 +39,16 @@ function checkOpening({ isReadOnly, properties: { formatVersion, uuid } }: Pool)
   if (!isReadOnly) return { name, status: 'ok', found: `opens; ${found}` }
   const remedy = 'this user may read the directory and not write it, so nothing can be pinned or changed'
   return { name, status: 'warn', found: `opens for reading only; ${found}`, remedy }
+}
+
+/** Who may write the directory is trusted with all that is in the pool (SECURITY.md). */
+function checkPermissions(path: string): Check {
+  const name = 'who may write'
+  const { metadata, device, pins, table } = poolDirectory(path)
+  const open = [path, metadata, device, pins, table].filter((part) => (statSync(part).mode & 0o002) !== 0)
+  if (open.length === 0) return { name, status: 'ok', found: 'not everybody' }
+  const remedy = `anybody on this machine can read and change every file of the pool; chmod o-w ${open.join(' ')}`
+  return { name, status: 'warn', found: 'everybody', remedy }
 }
 
 /** A pool is sparse, so its host may have promised the same space to others. */

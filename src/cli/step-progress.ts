@@ -18,7 +18,8 @@ export class StepProgress implements Disposable {
     if (!this.#isWanted || performance.now() - this.#startedMs < FIRST_AFTER_MS) return
     this.#isShown = true
     const line = `${this.#label}  ${step + 1} of ${steps}: ${what}`
-    process.stderr.write(CLEAR_LINE + line.slice(0, process.stderr.columns - 1))
+    // A terminal that nobody gave a size has 0 columns.
+    process.stderr.write(CLEAR_LINE + line.slice(0, (process.stderr.columns || 80) - 1))
   }
 
   /** Makes room for a line of somebody else. */

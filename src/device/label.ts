@@ -6,10 +6,10 @@
 import { closeSync, constants, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { systemError } from '../errors.ts'
-import { BLOCK_SIZE } from '../units.ts'
+import { bytesOf, LABEL_BLOCKS } from '../units.ts'
 
-/** Bytes of the file in front of block 0: one page, so that blocks are pages. */
-export const DATA_START = BLOCK_SIZE
+/** Bytes of the file in front of block 0. */
+export const DATA_START = bytesOf(LABEL_BLOCKS)
 
 const LABEL_VERSION = 1
 export const LABEL_MAGIC = 'HFDEVICE'

@@ -61,6 +61,7 @@ export function deviceBytesOf(extents: readonly Extent[], from = 0, to = Infinit
 /** Live claims (pins and copies) that overlap any of the device byte ranges, which ascend. Dead owners are reaped on the way. */
 export function overlappingClaims(table: PinTable, targets: readonly DeviceBytes[]): ClaimView[] {
   const found: ClaimView[] = []
+  if (targets.length === 0) return found
   for (const slot of table.attached()) {
     const words = table.slot(slot)
     const isNear = targets.some(({ start, end }) => {

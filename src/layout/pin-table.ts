@@ -8,6 +8,8 @@
  *   3. A dead owner's break goes only after the generation of its bucket went up (section 5 of the design): its death
  *      may lie between commit and generation.
  */
+import type { Teller } from '../diagnostics.ts'
+import { reaps } from '../diagnostics.ts'
 import type { InodeNumber } from '../units.ts'
 import * as format from './format.ts'
 import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
@@ -56,6 +58,8 @@ export interface Identity {
   readonly pid: number
   readonly threadId: number
   readonly startTime: number
+  /** The directory of the pool, for who is told of what happens. */
+  readonly pool?: string
 }
 
 /** A break as read from the table. */
@@ -142,17 +146,27 @@ function countOf(chunk: Words, at: number): number | undefined {
   return (chunk.get(at + Record.flags) & RecordFlag.stable) === 0 ? undefined : Bucket.stables
 }
 
+/** Tentative or granted. */
+const isRecordOf = (state: number, kind: number): boolean => {
+  const status = state & STATUS_MASK
+  return status !== RecordStatus.free && status !== RecordStatus.more && (state & KIND_MASK) === kind
+}
+
 export class PinTable {
   readonly memory: TableMemory
   readonly liveness: Liveness
   readonly bells: Bells
   readonly clock: Clock
   readonly own: OwnSlot
+  /** This participant, in what is told of it. */
+  readonly teller: Teller
   readonly #table: Words
   readonly #slots: Words[] = []
   #recalls = 0
   /** Breaks of the own slot that are made through a file that has leases: the records of those, which are not asked. */
   readonly exemptions = new Map<number, ReadonlySet<number>>()
+  /** Breaks of the own slot that are kept for as long as their changes wait (own-break.ts). */
+  breaksKept = 0
 
   /** Attaches as the owner of `slot`; the caller has the slot's lock (Liveness.tryOwn). Its last owner's traces go first. */
   constructor(surroundings: Surroundings, slot: number, identity: Identity) {
@@ -162,7 +176,8 @@ export class PinTable {
     this.clock = surroundings.clock
     this.#table = this.memory.table
     if (slot < this.slotCount) this.#bury(slot)
-    this.own = new OwnSlot(slot, this.memory)
+    this.own = new OwnSlot(slot, this.memory, this.clock)
+    this.teller = { pool: identity.pool ?? '', slot }
     const words = this.own.words
     words.set(Slot.pid, identity.pid)
     words.set(Slot.threadId, identity.threadId)
@@ -320,9 +335,17 @@ export class PinTable {
 
   /** Whether some live participant has the inode open. */
   isOpenAnywhere(ino: InodeNumber): boolean {
-    for (const slot of this.attached()) {
-      for (const { chunk, at } of this.records(slot, RecordKind.open)) {
-        if (chunk.getWide(at + Record.ino) === ino && !this.reapIfDead(slot)) return true
+    // Loops, where generators would be shorter: each removal of a file looks at all records there are.
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      const words = this.slot(slot)
+      if (words.load(Slot.state) === 0) continue
+      const count = words.load(Slot.recordCount)
+      for (let record = 0; record < count; record++) {
+        const chunk = this.memory.chunk(slot, chunkOf(record))
+        const at = recordAt(record)
+        if (!isRecordOf(chunk.load(at + Record.state), RecordKind.open) || chunk.getWide(at + Record.ino) !== ino)
+          continue
+        if (!this.reapIfDead(slot)) return true
       }
     }
     return false
@@ -335,8 +358,7 @@ export class PinTable {
       const chunk = this.memory.chunk(slot, chunkOf(record))
       const at = recordAt(record)
       const state = chunk.load(at + Record.state)
-      const status = state & STATUS_MASK
-      if (status === RecordStatus.free || status === RecordStatus.more || (state & KIND_MASK) !== kind) continue
+      if (!isRecordOf(state, kind)) continue
       yield { chunk, at, state, record }
     }
   }
@@ -348,6 +370,7 @@ export class PinTable {
     this.#bury(slot)
     this.liveness.disown(slot)
     this.ringWaiters()
+    if (reaps.hasSubscribers) reaps.publish({ ...this.teller, dead: slot })
     return true
   }
 

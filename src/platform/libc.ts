@@ -36,11 +36,14 @@ interface Libc {
   syscall2(number: number, first: number, pointer: Uint8Array): number
   syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number
+  read(fd: number, bytes: Uint8Array, length: number): number
+  write(fd: number, bytes: Uint8Array, length: number): number
   mount(source: string, target: string, type: string, flags: number, data: string): number
   /** `async` calls it on a thread of libuv's pool; `lastErrno()` in the callback is that of this call. */
   umount2: { async(target: string, flags: number, callback: (error: unknown, result: number) => void): void }
   socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number
   recvmsg(fd: number, message: Uint8Array, flags: number): number
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -89,12 +92,15 @@ function load(): Loaded {
     syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
     syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
     poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
+    read: library.func('int64_t read(int fd, void *bytes, size_t length)'),
+    write: library.func('int64_t write(int fd, const void *bytes, size_t length)'),
     mount: library.func(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),
     umount2: library.func('int umount2(const char *target, int flags)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     recvmsg: library.func('int64_t recvmsg(int fd, void *message, int flags)'),
+    send: library.func('int64_t send(int fd, void *bytes, size_t length, int flags)'),
   }
   return { koffi: module, calls }
 }

@@ -92,10 +92,7 @@ export async function freeze(
     const range = { offset: 0, length: open.inode.size, mode: 'read', stable: true, withoutHoles: true } as const
     try {
       const pinned = await pinStable(fs, open, range, { busy: 'wait', limits }, path)
-      const pin = new Pin(pins, file, range, pinned, undefined)
-      pins.add(pin, pinned.record)
-      pins.addStable(pinned.record)
-      return pin
+      return pins.addStable(new Pin(pins, file, range, pinned), pinned.record)
     } catch (error) {
       if (codeOf(error) !== 'ERANGE') throw error
       return undefined

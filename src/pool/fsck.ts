@@ -57,7 +57,7 @@ export async function fsck(path: string, options: FsckOptions = {}): Promise<Fsc
   const shared = new SharedTable(directory)
   try {
     const opening = shared.lock(LockByte.opening)
-    await takeOpeningLock(opening, path)
+    await takeOpeningLock(opening, path, options.signal)
     if (shared.isAnybodyAlive()) {
       throw systemError('EBUSY', 'the pool is open somewhere; close it there, or check with --online', {
         syscall: 'fsck',

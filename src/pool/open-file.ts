@@ -38,6 +38,8 @@ export class OpenFile implements AsyncDisposable {
   protected readonly fs: FileSystem
   protected readonly opened: OpenInode
   protected readonly mode: OpenMode
+  /** It may be read, in a pool that publishes pins, and is not closed: what a read pin asks, in one word. */
+  protected mayPin: boolean
   /** Where the pool keeps it among its open files. */
   place = -1
   #isOpen = true
@@ -50,6 +52,7 @@ export class OpenFile implements AsyncDisposable {
     this.mode = mode
     this.path = path
     this.ino = opened.ino
+    this.mayPin = mode.mayRead && !owner.fs.isReadOnly
   }
 
   async stat(): Promise<Stat> {
@@ -131,6 +134,7 @@ export class OpenFile implements AsyncDisposable {
   close(): Promise<void> {
     if (!this.#isOpen) return DONE
     this.#isOpen = false
+    this.mayPin = false
     this.owner.forget(this)
     return this.fs.openInodes.close(this.fs, this.opened) ?? DONE
   }

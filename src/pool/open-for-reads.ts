@@ -32,7 +32,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
     ends.defer(() => memory.close())
     requireOwnVersion(memory, directory.path)
     if (memory.isAnybodyAlive()) requireTable(memory)
-    const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock)
+    const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock, directory.path)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
       onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),

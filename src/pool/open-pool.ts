@@ -9,6 +9,7 @@
  */
 import { rmSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
+import { transactions } from '../diagnostics.ts'
 import { GuardedDevice } from '../device/guarded-device.ts'
 import { checkLabel } from '../device/label.ts'
 import { checkBytes, syncHasFailed } from '../errors.ts'
@@ -103,7 +104,7 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     const bells = new FifoBells(directory, slot)
     ends.defer(() => bells.close())
     const surroundings = { memory: shared, liveness: shared.liveness, bells, clock: systemClock }
-    const identity = { pid: process.pid, threadId, startTime: ownStartTime() }
+    const identity = { pid: process.pid, threadId, startTime: ownStartTime(), pool: path }
     const table = new PinTable(surroundings, slot, identity)
     ends.defer(() => table.detach())
 
@@ -113,6 +114,7 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     }
     const reserve = new HostReserve(directory.reserve)
     const marks = new TableMarks(shared)
+    let transactionSinceMs = performance.now()
     const syncGuard = {
       hasSyncFailed: () => shared.table.load(Table.syncFailed) !== 0,
       onSyncFailed: () => shared.table.store(Table.syncFailed, 1),
@@ -123,6 +125,9 @@ export async function openPoolOn(foundations: Foundations, path: string, options
       onTransaction: (isActive) => {
         const since = isActive ? systemClock.nowMs() : 0
         table.own.words.setWide(Slot.transactionSince, since)
+        if (!transactions.hasSubscribers) return
+        if (isActive) transactionSinceMs = performance.now()
+        else transactions.publish({ ...table.teller, durationMs: performance.now() - transactionSinceMs })
       },
       onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       whoHoldsTransaction: () => transactionHolders(table, witness),

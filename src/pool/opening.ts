@@ -34,9 +34,11 @@ export function requireWritable({ path, metadata, device, pins }: PoolDirectory)
   }
 }
 
-export async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {
+/** Waits for others who open the pool, at most 45 s: ETIMEDOUT. Throws the signal's reason. */
+export async function takeOpeningLock(lock: { tryLock(): boolean }, path: string, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + OPENING_TIMEOUT_MS
   while (!lock.tryLock()) {
+    signal?.throwIfAborted()
     if (Date.now() > deadline) {
       throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', {
         syscall: 'open',

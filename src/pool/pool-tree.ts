@@ -29,14 +29,14 @@ import {
 import { OpenInode } from '../files/open-inode.ts'
 import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
-import type { RangeOptions } from './file.ts'
-import { File } from './file.ts'
+import type { File, RangeOptions } from './file.ts'
 import type { FileOwner, OpenFile } from './open-file.ts'
 import type { OpenMode } from './open-flags.ts'
 import { parseFlags } from './open-flags.ts'
 import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
 import { Stat } from './stat.ts'
+import { newFile } from './traced-file.ts'
 import { usedFile } from './used-file.ts'
 
 export interface OpenOptions extends BusyOptions {
@@ -125,7 +125,7 @@ export abstract class PoolTree {
       nextBounceKey: () => --this.#bounceKey,
       forget: (file) => this.#forget(file),
     }
-    const file = new File(this.#owner, open, mode, path)
+    const file = newFile(this.#owner, open, mode, path)
     file.place = this.files.push(file) - 1
     return file
   }

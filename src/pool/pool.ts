@@ -64,6 +64,7 @@ export interface PoolParts {
 export class Pool extends PoolTree implements AsyncDisposable {
   readonly path: string
   readonly lostAndFound: LostAndFound
+  /** For this project's own front ends; not part of the stable face. */
   readonly fileSystem: FileSystem
   /** A structured clone would be an object without a pool behind it. */
   protected readonly threadBound = STAYS_IN_ITS_THREAD

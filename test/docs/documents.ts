@@ -3,7 +3,7 @@
  * after the other, in a directory of their own.
  */
 import { execFile } from 'node:child_process'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -64,6 +64,10 @@ export function readersDirectory(t: Pick<TestContext, 'after'>): string {
     writeFileSync(join(packageDirectory, exports[name]), `export * from ${url}\n`)
   }
   writeFileSync(join(packageDirectory, 'package.json'), JSON.stringify({ type: 'module', exports }))
+  // What a reader installs beside it.
+  mkdirSync(join(directory, 'node_modules', '@hono'))
+  for (const name of ['hono', '@hono/node-server'])
+    symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name))
   return directory
 }
 

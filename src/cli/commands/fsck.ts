@@ -53,6 +53,7 @@ async function checkAlone(run: Run, path: string, mayChange: boolean, yes: boole
   const approve = async (actions: readonly string[]): Promise<boolean> => {
     progress.clear()
     const isApproved = yes || (await asked(run, actions))
+    run.signal.throwIfAborted()
     run.hasChanged ||= isApproved
     return isApproved
   }
@@ -72,9 +73,13 @@ async function checkAlone(run: Run, path: string, mayChange: boolean, yes: boole
 
 async function asked({ signal }: Run, actions: readonly string[]): Promise<boolean> {
   process.stderr.write(actions.map((action) => `${shown(action, process.stderr)}\n`).join(''))
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  // Not as a terminal: Ctrl-C would be a key then, and no signal.
+  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false })
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+  lines.once('close', () => end('no'))
+  const what = actions.length === 1 ? 'this repair' : `these ${actions.length} repairs`
   try {
-    const answer = await lines.question(`Make these ${actions.length} repairs? [y/N] `, { signal })
+    const answer = await Promise.race([lines.question(`Make ${what}? [y/N] `, { signal }), ended])
     return /^y(?:es)?$/i.test(answer.trim())
   } finally {
     lines.close()

@@ -77,10 +77,6 @@ export const CHECK_STEPS: readonly CheckStep[] = [
   ...[...SPACE_CHECKS, ...INODE_CHECKS, ...DIRECTORY_CHECKS].map(ofSql),
 ]
 
-/** Of a row of `xattrs`: nobody could ask for it by its name. */
-export const IS_NO_ATTRIBUTE = `instr(CAST(name AS BLOB), x'00') > 0 OR NOT (
-  ${XATTR_NAMESPACES.map((space) => `(substr(name, 1, ${space.length}) = '${space}' AND length(name) > ${space.length})`).join(' OR ')})`
-
 /** All findings; none: the store is sound. Synchronous, within the transaction that the caller has begun. */
 export function findings(db: DatabaseSync): Finding[] {
   const found = new Findings()
@@ -111,8 +107,8 @@ export class Findings {
 
 /** Names whose bytes no constraint can look at: they are UTF-8, and have no NUL; those of attributes are of a namespace. */
 function* nameFindings(db: DatabaseSync): Generator<Finding> {
-  for (const { ino } of db.prepare(`SELECT ino FROM xattrs WHERE ${IS_NO_ATTRIBUTE}`).iterate())
-    yield { code: 'xattr-name', message: `an attribute of inode ${String(ino)} has a name that none can have` }
+  for (const [ino] of impossibleAttributes(db))
+    yield { code: 'xattr-name', message: `an attribute of inode ${ino} has a name that none can have` }
   const names = db.prepare(
     // Plain ASCII, as nearly all are, needs no look; length() ends at a NUL.
     "SELECT parent, ino, CAST(name AS BLOB) FROM dentries WHERE name GLOB '*[^ -~]*' OR length(name) <> octet_length(name)",
@@ -122,5 +118,17 @@ function* nameFindings(db: DatabaseSync): Generator<Finding> {
     const [parent, ino, name] = row as [number, number, Uint8Array | null]
     if (name !== null && isUtf8(name) && !name.includes(0)) continue
     yield { code: 'name-bytes', message: `the name of inode ${ino} in directory ${parent} is no text` }
+  }
+}
+
+/** Extended attributes that nobody could ask for by their names. */
+export function* impossibleAttributes(db: DatabaseSync): Generator<readonly [ino: number, name: Uint8Array]> {
+  const names = db.prepare('SELECT ino, CAST(name AS BLOB) FROM xattrs WHERE name IS NOT NULL')
+  names.setReturnArrays(true)
+  for (const row of names.iterate() as Iterable<unknown>) {
+    const [ino, name] = row as [number, Uint8Array]
+    const text = Buffer.from(name).toString()
+    const isPossible = XATTR_NAMESPACES.some((space) => text.startsWith(space) && text !== space)
+    if (!isPossible || name.includes(0) || !isUtf8(name)) yield [ino, name]
   }
 }

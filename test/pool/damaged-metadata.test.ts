@@ -52,16 +52,18 @@ test('names that are out of order, which a listing would never come to the end o
     for (let i = 0; i < 3; i++) await pool.readdir('/d')
   }))
 
-test('an attribute whose name has a NUL, or no namespace', async (t) => {
+test('an attribute whose name has a NUL, no namespace, or is no UTF-8', async (t) => {
   const listed = async (pool: Pool): Promise<void> => {
     for (const name of await pool.listXattrs('/a')) await pool.getXattr('/a', name)
   }
   await mustBeMended(changed(t, 'user.name', 'us\0r.name'), listed)
-  const path = changed(t, 'user.name', 'uzer.name')
-  const { findings, left } = await fsck(path, { approve: async () => true })
-  assert.deepEqual([findings.map(({ code }) => code), left], [['xattr-name'], []])
-  await using pool = await openPool(path)
-  await listed(pool)
+  for (const name of ['uzer.name', 'user.n\xffme']) {
+    const path = changed(t, 'user.name', name)
+    const { findings, left } = await fsck(path, { approve: async () => true })
+    assert.deepEqual([findings.map(({ code }) => code), left], [['xattr-name'], []])
+    await using pool = await openPool(path)
+    await listed(pool)
+  }
 })
 
 test('a header that says that nothing can be written', async (t) => {

@@ -2,7 +2,7 @@
 import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
-import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX, XATTR_NAMESPACES } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
@@ -116,9 +116,6 @@ export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax 
   })
 }
 
-/** Namespaces of extended attributes, as in xattr(7). 'user' is for files and directories only. */
-const NAMESPACES: readonly string[] = ['user.', 'trusted.', 'security.', 'system.']
-
 /** EOPNOTSUPP for a name of no namespace, EINVAL for one that is only a namespace, ERANGE for a long one; for 'user.' on a
  * symlink or node `codeOfUser`: there can be none to read, and none may be made. */
 function checkXattrName(name: string, { kind }: Inode, syscall: string, path: string, codeOfUser = 'EPERM'): void {
@@ -126,9 +123,9 @@ function checkXattrName(name: string, { kind }: Inode, syscall: string, path: st
   if (name.includes('\0')) throw invalidValue('name', 'must be a string without null bytes', name)
   if (name === '' || Buffer.byteLength(name) > XATTR_NAME_MAX)
     throw systemError('ERANGE', `an attribute's name has 1 to ${XATTR_NAME_MAX} bytes`, { syscall, path })
-  const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix))
+  const namespace = XATTR_NAMESPACES.find((prefix) => name.startsWith(prefix))
   if (namespace === undefined) {
-    const what = `the attribute's name must begin with one of ${NAMESPACES.join(' ')}`
+    const what = `the attribute's name must begin with one of ${XATTR_NAMESPACES.join(' ')}`
     throw systemError('EOPNOTSUPP', what, { syscall, path })
   }
   if (namespace === name)

@@ -11,6 +11,7 @@ import { CONSTRAINT_STEPS } from './check-constraints.ts'
 import { DIRECTORY_CHECKS } from './check-directories.ts'
 import { INODE_CHECKS } from './check-inodes.ts'
 import { SPACE_CHECKS, blockFindings } from './check-space.ts'
+import { XATTR_NAMESPACES } from './metadata.ts'
 import type { Finding } from './metadata.ts'
 import { inWords, schemaDifferences } from './schema-differences.ts'
 import { isBusy, isSqliteError, isUnrepresentable } from './sqlite-errors.ts'
@@ -104,8 +105,10 @@ export class Findings {
   }
 }
 
-/** Names whose bytes no constraint can look at: they are UTF-8, and have no NUL. */
+/** Names whose bytes no constraint can look at: they are UTF-8, and have no NUL; those of attributes are of a namespace. */
 function* nameFindings(db: DatabaseSync): Generator<Finding> {
+  for (const [ino] of impossibleAttributes(db))
+    yield { code: 'xattr-name', message: `an attribute of inode ${ino} has a name that none can have` }
   const names = db.prepare(
     // Plain ASCII, as nearly all are, needs no look; length() ends at a NUL.
     "SELECT parent, ino, CAST(name AS BLOB) FROM dentries WHERE name GLOB '*[^ -~]*' OR length(name) <> octet_length(name)",
@@ -115,5 +118,17 @@ function* nameFindings(db: DatabaseSync): Generator<Finding> {
     const [parent, ino, name] = row as [number, number, Uint8Array | null]
     if (name !== null && isUtf8(name) && !name.includes(0)) continue
     yield { code: 'name-bytes', message: `the name of inode ${ino} in directory ${parent} is no text` }
+  }
+}
+
+/** Extended attributes that nobody could ask for by their names. */
+export function* impossibleAttributes(db: DatabaseSync): Generator<readonly [ino: number, name: Uint8Array]> {
+  const names = db.prepare('SELECT ino, CAST(name AS BLOB) FROM xattrs WHERE name IS NOT NULL')
+  names.setReturnArrays(true)
+  for (const row of names.iterate() as Iterable<unknown>) {
+    const [ino, name] = row as [number, Uint8Array]
+    const text = Buffer.from(name).toString()
+    const isPossible = XATTR_NAMESPACES.some((space) => text.startsWith(space) && text !== space)
+    if (!isPossible || name.includes(0) || !isUtf8(name)) yield [ino, name]
   }
 }

@@ -71,12 +71,13 @@ export class NameTable {
   }
 
   entries(directory: InodeNumber, after: string, limit: number): DirectoryEntry[] {
-    const rows = this.#entries.all(directory, after, limit) as unknown as [string, InodeNumber, InodeKind][]
-    return rows.map(([name, ino, kind]) => ({
-      name: textOf(name, directory),
-      ino: counted(ino, `a name of directory ${directory}`) as InodeNumber,
-      kind: oneOf(kind, `the kind of a name in directory ${directory}`, KINDS),
-    }))
+    const rows = this.#entries.all(directory, after, limit) as unknown as EntryRow[]
+    const entries = rows.map((row) => entryOf(row, directory))
+    const last = entries.at(-1)
+    // Whoever goes on behind it would never come to an end.
+    if (last !== undefined && Buffer.compare(Buffer.from(last.name), Buffer.from(after)) <= 0)
+      throw damaged(`the names of directory ${directory} are out of order`)
+    return entries
   }
 
   pathOf(ino: InodeNumber): string | undefined {
@@ -147,12 +148,17 @@ export class NameTable {
   }
 }
 
-/** What no name can be: nothing, '.', '..', or with a slash or a NUL in it. */
-const NO_NAME = /^\.{0,2}$|[/\0]/
+export type EntryRow = readonly [name: unknown, ino: unknown, kind: unknown]
 
-function textOf(name: unknown, directory: InodeNumber): string {
-  if (typeof name === 'string' && !NO_NAME.test(name)) return name
-  throw damaged(`a name in directory ${directory} is ${shownValue(name)}`)
+/** EUCLEAN. */
+export function entryOf([name, ino, kind]: EntryRow, directory: InodeNumber): DirectoryEntry {
+  if (typeof name !== 'string' || /[\0/]|^\.{0,2}$/.test(name))
+    throw damaged(`a name in directory ${directory} is ${shownValue(name)}`)
+  return {
+    name,
+    ino: counted(ino, `a name of directory ${directory}`) as InodeNumber,
+    kind: oneOf(kind, `the kind of a name in directory ${directory}`, KINDS),
+  }
 }
 
 /** ENAMETOOLONG, EINVAL. */

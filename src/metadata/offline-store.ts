@@ -9,6 +9,7 @@
  *      and durable. A crash leaves the one or the other, and what is half made is removed by the next run.
  */
 import { existsSync, linkSync, renameSync, rmSync } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -22,7 +23,7 @@ import { salvage } from './salvage.ts'
 import type { DeviceFacts } from './salvage.ts'
 import { DISTRUST } from './schema-differences.ts'
 import { SpaceTable } from './space.ts'
-import { isSqliteError, isUnrepresentable, translated } from './sqlite-errors.ts'
+import { HEADER_FORBIDS, isSqliteError, isUnrepresentable, translated } from './sqlite-errors.ts'
 import { checkFiles, checkFormat, createStore, UUID } from './sqlite-metadata.ts'
 import { lookAt } from './sqlite-reader.ts'
 import { syncDirectory } from './write-ahead-log.ts'
@@ -49,10 +50,12 @@ class Declined extends Error {}
 export class OfflineStore {
   readonly #path: string
   readonly #db: DatabaseSync
+  readonly #header: readonly Finding[]
 
   /** EUCLEAN, EPROTONOSUPPORT, EACCES. `isForRepair` false: nothing is written, not even a log is recovered. */
   static async open(path: string, isForRepair: boolean): Promise<OfflineStore> {
     await checkFiles(path, !isForRepair)
+    const header = await headerFindings(path)
     let db: DatabaseSync | undefined
     try {
       if (isForRepair) {
@@ -65,16 +68,17 @@ export class OfflineStore {
       db.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536')
       db.exec(isForRepair ? 'BEGIN IMMEDIATE' : 'BEGIN')
       checkFormat(db, path)
-      return new OfflineStore(path, db)
+      return new OfflineStore(path, db, header)
     } catch (error) {
       if (db?.isOpen === true) db.close()
       throw translated(error, 'open', path)
     }
   }
 
-  private constructor(path: string, db: DatabaseSync) {
+  private constructor(path: string, db: DatabaseSync, header: readonly Finding[]) {
     this.#path = path
     this.#db = db
+    this.#header = header
   }
 
   /** The pool's uuid and block count as the store says; undefined: it says nothing of use. A count that others contradict is 1. */
@@ -91,8 +95,8 @@ export class OfflineStore {
     }
   }
 
-  check(onStep: OnStep): Promise<Finding[]> {
-    return checked(this.#db, onStep)
+  async check(onStep: OnStep): Promise<Finding[]> {
+    return [...this.#header, ...(await checked(this.#db, onStep))]
   }
 
   /** What is free, and what is mapped. The store is sound. */
@@ -178,4 +182,16 @@ async function checked(db: DatabaseSync, onStep: OnStep): Promise<Finding[]> {
     if (!found.takeIn(check, db)) break
   }
   return found.list
+}
+
+const WRITE_VERSION_AT = 18
+/** The log. */
+const MOST_WRITE_VERSION = 2
+
+/** Read before SQLite has the file open: closing a descriptor would drop its locks. A log has a header of its own. */
+async function headerFindings(path: string): Promise<Finding[]> {
+  if ((await stat(`${path}-wal`).catch(() => undefined))?.size) return []
+  await using file = await open(path, 'r')
+  const { buffer } = await file.read(Buffer.alloc(WRITE_VERSION_AT + 1), { position: 0 })
+  return buffer[WRITE_VERSION_AT] > MOST_WRITE_VERSION ? [{ code: 'unreadable', message: HEADER_FORBIDS }] : []
 }

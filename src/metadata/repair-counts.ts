@@ -1,4 +1,5 @@
 /** What is counted: names, blocks, files, space; and extended attributes, rows of /lost+found. Only repair.ts calls. */
+import { impossibleAttributes } from './check.ts'
 import { LOST_AND_FOUND_INODE, XATTR_LIST_MAX } from './metadata.ts'
 import type { Repair } from './repair.ts'
 
@@ -8,6 +9,11 @@ export function repairAttributes(work: Repair): void {
     `SELECT 'the attribute ' || name || ' of inode ' || ino || ', which is lost, goes' AS message FROM xattrs WHERE ${ofNobody}`,
     `DELETE FROM xattrs WHERE ${ofNobody}`,
   )
+  const remove = work.db.prepare('DELETE FROM xattrs WHERE ino = ? AND CAST(name AS BLOB) = ?')
+  for (const [ino, name] of [...impossibleAttributes(work.db)]) {
+    work.note(`an attribute of inode ${ino} goes: nobody could ask for it by its name`)
+    remove.run(ino, name)
+  }
   const tooMany = `(ino, name) IN (
     SELECT ino, name FROM (SELECT ino, name, sum(octet_length(name) + 1) OVER (PARTITION BY ino ORDER BY name) AS size FROM xattrs)
     WHERE size > ${XATTR_LIST_MAX})`

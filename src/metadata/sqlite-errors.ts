@@ -44,6 +44,11 @@ export const isBusy = (error: unknown): boolean =>
 export const isWithoutLog = (error: unknown): boolean =>
   isSqliteError(error) && ((error.errcode & 0xff) === CANTOPEN || (error.errcode & 0xff) === READONLY)
 
+/** SQLite honours a version for writing, in the header, that it does not know. */
+export const HEADER_FORBIDS = 'the header of the metadata says that it cannot be written'
+
+export const isReadOnly = (error: unknown): boolean => isSqliteError(error) && error.errcode === READONLY
+
 /** The host has no room for the log. */
 export const isFull = (error: unknown): boolean =>
   isSqliteError(error) && ((error.errcode & 0xff) === FULL || error.errcode === IOERR_SHMSIZE)

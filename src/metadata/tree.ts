@@ -3,7 +3,10 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { InodeNumber } from '../units.ts'
 import { INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow } from './inodes.ts'
-import type { DirectoryEntry, Inode, InodeKind } from './metadata.ts'
+import type { DirectoryEntry, Inode } from './metadata.ts'
+import { entryOf } from './names.ts'
+import type { EntryRow } from './names.ts'
+import { attributeName, attributeValue } from './xattrs.ts'
 
 /** A directory with all that is in it but the inodes of what it names. */
 export interface TreeDirectory {
@@ -26,14 +29,14 @@ export function readTree(db: DatabaseSync): Tree {
   const xattrs = db.prepare("SELECT ino, name, value FROM xattrs JOIN inodes USING (ino) WHERE kind = 'directory'")
   xattrs.setReturnArrays(true)
   for (const row of xattrs.iterate() as Iterable<unknown>) {
-    const [ino, name, value] = row as [InodeNumber, string, Uint8Array]
-    tree.get(ino)?.xattrs.set(name, value)
+    const [ino, name, value] = row as [InodeNumber, unknown, unknown]
+    tree.get(ino)?.xattrs.set(attributeName(name, ino), attributeValue(value, ino))
   }
-  const names = db.prepare('SELECT parent, name, ino, kind FROM dentries ORDER BY parent, name')
+  const names = db.prepare('SELECT name, ino, kind, parent FROM dentries ORDER BY parent, name')
   names.setReturnArrays(true)
   for (const row of names.iterate() as Iterable<unknown>) {
-    const [parent, name, ino, kind] = row as [InodeNumber, string, InodeNumber, InodeKind]
-    tree.get(parent)?.entries.push({ name, ino, kind })
+    const [name, ino, kind, parent] = row as [...EntryRow, InodeNumber]
+    tree.get(parent)?.entries.push(entryOf([name, ino, kind], parent))
   }
   return tree
 }

@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { codeOf } from '../../src/errors.ts'
+import type { Pool } from '../../src/index.ts'
 import { createPool, openPool } from '../../src/index.ts'
 import { allocateSpaceWhole } from '../../src/platform/file-space.ts'
 import { mountTemporary } from '../device/mounted.ts'
@@ -160,15 +161,18 @@ test('a disk that cannot read: who reads by copy is told EIO, who opens the meta
   }
   execFileSync('sync', ['-f', path])
   const whole = readFileSync(image)
-  truncateSync(image)
+  await user.run(async (here, from) => {
+    here.kept.reader = await here.openPool(from, { readOnly: true })
+  }, path)
 
+  truncateSync(image)
   forget(join(path, 'device'))
-  const read = await user.run(async (here, from) => {
-    const reader = await here.openPool(from, { readOnly: true })
+  const read = await user.run(async (here) => {
+    const reader = here.kept.reader as Pool
     const error = await reader.readFile('/file').catch((reason: unknown) => reason)
     await reader.close()
     return (error as { code?: string }).code
-  }, path)
+  })
   assert.equal(read, 'EIO')
   forget(join(path, 'meta.db'))
   for (const readOnly of [true, false]) {

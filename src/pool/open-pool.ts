@@ -9,7 +9,6 @@
  */
 import { accessSync, constants, existsSync, rmSync, statSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
-import { GuardedDevice } from '../device/guarded-device.ts'
 import { checkBytes, codeOf, syncHasFailed, systemError } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
@@ -17,9 +16,9 @@ import { TableMarks } from '../layout/change-marks.ts'
 import { Slot, Table } from '../layout/format.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
-import { MarkedDevice } from '../layout/marked-device.ts'
 import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
 import { PunchMarks } from '../layout/punch-marks.ts'
+import { SharedDevice } from '../layout/shared-device.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -128,8 +127,7 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
     const opened = foundations.openDevice(directory.device, metadata.properties.blockCount)
-    const guarded = new GuardedDevice(opened, directory.device, syncGuard)
-    const device = new MarkedDevice(guarded, new PunchMarks(shared))
+    const device = new SharedDevice(opened, directory.device, syncGuard, new PunchMarks(shared))
     ends.defer(() => device.close())
     if (isFresh && (await repairAfterReboot(directory, metadata, device))) opened.dropCache?.()
     reserve.take()

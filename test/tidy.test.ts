@@ -20,7 +20,7 @@ const layers = [
   ['http'],
   ['fuse'],
   ['index.ts'],
-  ['fs'],
+  ['fs', 'archive'],
   ['pool'],
   ['files'],
   ['layout'],

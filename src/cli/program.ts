@@ -18,6 +18,8 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     grow: async () => (await import('./commands/grow.ts')).growVerb(),
     df: async () => (await import('./commands/df.ts')).dfVerb(),
     fsck: async () => (await import('./commands/fsck.ts')).fsckVerb(),
+    dump: async () => (await import('./commands/dump.ts')).dumpVerb(),
+    load: async () => (await import('./commands/load.ts')).loadVerb(),
     reap: async () => (await import('./commands/reap.ts')).reapVerb(),
   },
   'Files:': {

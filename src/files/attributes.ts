@@ -2,11 +2,11 @@
 import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
-import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
-import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
+import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
 
 /** What an attribute is changed of. */
@@ -47,6 +47,8 @@ export async function changeAttributes(
   const before = fs.marks.current(ino)
   const inode = await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
   fs.known.inodeChanged(before, inode)
+  if (attributes.along === undefined) fs.known.xattrsStayed(ino, before)
+  fs.openInodes.get(ino)?.attributesChanged(fs.marks, before, inode)
   return inode
 }
 
@@ -138,7 +140,7 @@ function checkXattrName(name: string, { kind }: Inode, syscall: string, path: st
 /** ENODATA when there is none. */
 export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: string): Promise<Buffer> {
   checkXattrName(name, inode, 'getxattr', path, 'ENODATA')
-  const value = await named('getxattr', path, () => fs.metadata.xattr(inode.ino, name))
+  const value = await named('getxattr', path, () => fs.known.xattr(inode.ino, name))
   if (value === undefined)
     throw systemError('ENODATA', `there is no attribute '${name}'`, { syscall: 'getxattr', path })
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)

@@ -99,6 +99,18 @@ export class OpenInode implements Basis {
     this.isCached = true
   }
 
+  /**
+   * This participant has changed the inode's attributes and nothing else, in one transaction before which its mark was
+   * `before`: what is known stays so but for them, unless others have changed it, too (known.ts).
+   */
+  attributesChanged(marks: TableMarks, before: number, inode: Inode): void {
+    const after = (before + 2) | 0
+    if (before === UNKNOWN || this.#mark !== before || !marks.isCurrent(this.ino, after)) return
+    if (inode.dax !== this.inode.dax) this.places.clear()
+    this.inode = inode
+    this.#mark = after
+  }
+
   /** Whether everything known is so now, the layout under its present generation included. */
   isCurrent({ table, marks }: Sources): boolean {
     return this.isCached && marks.isCurrent(this.ino, this.#mark) && table.generation(this.bucket) === this.generation

@@ -158,7 +158,8 @@ export class OpenInodes {
       return undefined
     }
     this.#byNumber.delete(open.ino)
-    return fs.isReadOnly ? undefined : removeIfOrphan(fs, open.ino)
+    const isNamed = (fs.known.inode(open.ino)?.nlink ?? 0) > 0
+    return fs.isReadOnly || isNamed ? undefined : removeIfOrphan(fs, open.ino)
   }
 
   #keep(open: OpenInode): void {

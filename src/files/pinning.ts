@@ -46,6 +46,8 @@ export interface PinRange {
   readonly longTerm?: boolean | undefined
   /** Default false. With mode 'read' only. */
   readonly stable?: boolean | undefined
+  /** Views of blocks only, none of holes, which may be longer than memory. Default false. */
+  readonly withoutHoles?: boolean | undefined
 }
 
 const flagsOf = ({ mode, longTerm, stable }: PinRange): number =>
@@ -109,7 +111,8 @@ function tryPinScattered(
   }
   const views = runs.map((run) => fs.runViews.take(run))
   let next = 0
-  const buffers = segments.map((segment) => {
+  const wanted = range.withoutHoles === true ? segments.filter(({ extent }) => extent >= 0) : segments
+  const buffers = wanted.map((segment) => {
     if (segment.extent < 0) return new Uint8Array(segment.length)
     return new Uint8Array(views[next++].memory, segment.offset % BLOCK_SIZE, segment.length)
   })

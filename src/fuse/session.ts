@@ -22,9 +22,11 @@
  * stopped waiting or with success when it was past that; its caller waits for it either way, even when killed. So
  * operations that wait must take `request.signal`.
  */
-import { readSync, writeSync, writevSync } from 'node:fs'
+import { writevSync } from 'node:fs'
 import { constants } from 'node:os'
-import { codeOf } from '../errors.ts'
+import { getSystemErrorName } from 'node:util'
+import { systemError } from '../errors.ts'
+import { readMessage, writeMessage } from '../platform/messages.ts'
 import { LiveRequest } from './live-request.ts'
 import { negotiate, REQUEST_BYTES } from './negotiation.ts'
 import type { Answer, Mounted, Operation, Reply } from './request.ts'
@@ -59,10 +61,12 @@ const nextMicrotask = Promise.resolve()
 const ENDING_MS_MAX = 1000
 /** Buffers kept for the requests after a pending one. */
 const SPARE_BUFFERS_MAX = 4
+/** For errors. */
+const DEVICE = '/dev/fuse'
 /** Replies of one part up to this size are copied behind their header: cheaper than a write of two parts. */
 const COPIED_BYTES_MAX = 1024
 
-const { EIO, ENOSYS } = constants.errno
+const { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT, ENOSYS, EPERM } = constants.errno
 
 export class Session {
   readonly #parts: SessionParts
@@ -85,8 +89,8 @@ export class Session {
 
   /** Reads one request and hands it to its operation. Not to be called again before the promise is settled, if there is one. */
   next(): Step | Promise<Step> {
-    const length = this.#read()
-    if (typeof length === 'string') return length
+    const length = readMessage(this.#parts.fd, this.#buffer)
+    if (length < 0) return this.#unread(length)
     const bytes = this.#buffer
     const opcode = bytes.readUInt32LE(InHeader.opcode)
     const request = new LiveRequest(bytes, length)
@@ -115,23 +119,23 @@ export class Session {
     while (this.#pending.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1))
   }
 
-  #read(): number | Step {
-    try {
-      return readSync(this.#parts.fd, this.#buffer)
-    } catch (error) {
-      switch (codeOf(error)) {
-        // unmounted, or aborted
-        case 'ENODEV':
-        case 'ECONNABORTED':
-          return 'ended'
-        // a signal; somebody killed the caller before we came to it; a request that was taken back while it was copied
-        case 'EINTR':
-        case 'EAGAIN':
-        case 'ENOENT':
-          return 'nothing'
-        default:
-          throw error
-      }
+  /** Why there is no request to carry out, by what read(2) said. */
+  #unread(errno: number): Step {
+    switch (-errno) {
+      // unmounted, or aborted
+      case ENODEV:
+      case ECONNABORTED:
+        return 'ended'
+      // a signal; there is none; somebody killed the caller before we came to it; it was taken back while it was copied
+      case EINTR:
+      case EAGAIN:
+      case ENOENT:
+        return 'nothing'
+      default:
+        throw systemError(getSystemErrorName(errno), 'the next request cannot be read', {
+          syscall: 'read',
+          path: DEVICE,
+        })
     }
   }
 
@@ -205,8 +209,8 @@ export class Session {
   }
 
   #refuse(request: LiveRequest, errno: number): Step {
-    writeOutHeader(this.#header, request.bytes, { bodyBytes: 0, errno })
-    this.#send(() => writeSync(this.#parts.fd, this.#header), request)
+    writeOutHeader(this.#out, request.bytes, { bodyBytes: 0, errno })
+    this.#sendOut(OUT_HEADER_BYTES, request)
     return 'answered'
   }
 
@@ -214,34 +218,47 @@ export class Session {
   #write(request: LiveRequest, { parts }: Reply): boolean {
     let bodyBytes = 0
     for (const part of parts) bodyBytes += part.byteLength
-    writeOutHeader(this.#header, request.bytes, { bodyBytes })
-    if (bodyBytes > COPIED_BYTES_MAX) {
-      return this.#send(() => writevSync(this.#parts.fd, [this.#header, ...parts]), request)
-    }
+    writeOutHeader(this.#out, request.bytes, { bodyBytes })
+    if (bodyBytes > COPIED_BYTES_MAX) return this.#sendParts(parts, request)
     let at = OUT_HEADER_BYTES
     for (const part of parts) {
       this.#out.set(part, at)
       at += part.byteLength
     }
-    return this.#send(() => writeSync(this.#parts.fd, this.#out, 0, at), request)
+    return this.#sendOut(at, request)
   }
 
-  #send(write: () => void, request: LiveRequest): boolean {
+  /** Sends the first bytes of `#out`. */
+  #sendOut(length: number, request: LiveRequest): boolean {
+    if (this.#hasEnded) return true
+    const errno = writeMessage(this.#parts.fd, this.#out, length)
+    return errno === 0 || this.#unsent(errno, request)
+  }
+
+  #sendParts(parts: Reply['parts'], request: LiveRequest): boolean {
     if (this.#hasEnded) return true
     try {
-      write()
+      writevSync(this.#parts.fd, [this.#header, ...parts])
       return true
     } catch (error) {
-      switch (codeOf(error)) {
-        // the caller was killed, or the file system unmounted: nobody is left to be answered
-        case 'ENOENT':
-        case 'ENODEV':
-        case 'EPERM':
-        case 'ECONNABORTED':
-          return true
-        default:
-          this.#parts.onMistake(error, opcodeName(request.opcode))
-          return false
+      return this.#unsent((error as NodeJS.ErrnoException).errno ?? -EIO, request)
+    }
+  }
+
+  /** Whether that is as it may be. */
+  #unsent(errno: number, { opcode }: LiveRequest): boolean {
+    switch (-errno) {
+      // the caller was killed, or the file system unmounted: nobody is left to be answered
+      case ENOENT:
+      case ENODEV:
+      case EPERM:
+      case ECONNABORTED:
+        return true
+      default: {
+        const detail = { syscall: 'write', path: DEVICE }
+        const refused = systemError(getSystemErrorName(errno), 'the kernel does not take a reply', detail)
+        this.#parts.onMistake(refused, opcodeName(opcode))
+        return false
       }
     }
   }

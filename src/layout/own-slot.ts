@@ -13,10 +13,12 @@
  * marks are cleared by sequentially consistent stores after that of the free state: by a copy's release, for pins by `tidy`
  * (the hot path leaves them).
  */
+import { systemError } from '../errors.ts'
 import type { Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import * as format from './format.ts'
 import type { Clock, TableMemory } from './surroundings.ts'
+import { MAX_RECORDS } from './table-counts.ts'
 import type { Words } from './words.ts'
 
 /** Bound here: V8 compiles a module's own constants in, and loads and checks imported ones at each use. */
@@ -221,6 +223,10 @@ export class OwnSlot {
   /** One record more, when none is free. */
   #grow(): number {
     const record = this.#count
+    if (record === MAX_RECORDS) {
+      const explanation = `one participant holds at most ${MAX_RECORDS} pins and open files at a time`
+      throw systemError('ENOSPC', explanation, { syscall: 'pin' })
+    }
     const chunk = record >>> CHUNK_SHIFT
     if (chunk === this.#chunks.length) this.#chunks.push(this.#memory.chunk(this.index, chunk))
     // A record left over by an owner before us says free: the slot was cleared when it was taken over.

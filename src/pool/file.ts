@@ -275,11 +275,6 @@ export class File extends LeasedFile {
     await flushDma(this.fs, { ino: this.opened.ino, start, end, limits, syscall: 'flushDma', path: this.path })
   }
 
-  /** For pins: times and change count are stored at the next stat, sync or close. */
-  contentChanged(): void {
-    this.opened.hasNewContent = true
-  }
-
   /** For a layout change: the file as it is now, and the policy that follows from it. */
   async #cutting(syscall: string, options: BusyOptions): Promise<Cutting> {
     this.mayWrite(syscall)

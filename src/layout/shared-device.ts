@@ -1,25 +1,31 @@
 /**
- * A device as a pool uses it, which trusts neither disk nor metadata.
+ * The device of a pool as its participants share it: what one of them does to it, or meets, that concerns the others is
+ * told through the pin table.
  *
- * It takes part in a pool's promise about failed syncs (docs/internals/durability.md): its own failures are told to everybody,
- * and after anybody's it makes nothing durable and gives no space any more. Mapped bytes stay usable.
+ * What may take pages out of the page cache leaves a mark (punch-marks.ts). Allocation does too: it punches the holes it is
+ * about to fill. A failed sync is told to everybody, and after anybody's nothing is made durable and no space given any
+ * more (docs/internals/durability.md); mapped bytes stay usable.
  *
  * Blocks that it does not have come from damaged metadata: EUCLEAN, and no mistake of the caller's.
  */
+import type { Device } from '../device/device.ts'
 import { codeOf, isOfSync, syncHasFailed, systemError } from '../errors.ts'
 import type { SyncGuard } from '../errors.ts'
 import type { BlockCount, Run } from '../units.ts'
-import type { Device } from './device.ts'
+import type { PunchMarks } from './punch-marks.ts'
 
-export class GuardedDevice implements Device {
+export class SharedDevice implements Device {
   readonly #device: Device
   readonly #path: string
   readonly #guard: SyncGuard
+  readonly #marks: PunchMarks
 
-  constructor(device: Device, path: string, guard: SyncGuard) {
+  /** `path`: of the device, for errors. */
+  constructor(device: Device, path: string, guard: SyncGuard, marks: PunchMarks) {
     this.#device = device
     this.#path = path
     this.#guard = guard
+    this.#marks = marks
   }
 
   get blockCount(): BlockCount {
@@ -36,11 +42,11 @@ export class GuardedDevice implements Device {
 
   allocate(run: Run): void {
     this.#refuseAfterFailure('fallocate')
-    this.#inside(run, 'fallocate', () => this.#device.allocate(run))
+    this.#inside(run, 'fallocate', () => this.#marks.during(run, () => this.#device.allocate(run)))
   }
 
   discard(run: Run): void {
-    this.#inside(run, 'fallocate', () => this.#device.discard(run))
+    this.#inside(run, 'fallocate', () => this.#marks.during(run, () => this.#device.discard(run)))
   }
 
   async flush(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Makes dist/ from src/, anew each time: what is published holds no file that src/ no longer has. */
+/** Makes dist/ from src/ and web/, anew each time: what is published holds no file that they no longer have. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,4 +8,7 @@ process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 const { status } = spawnSync('tsc', ['--project', 'tsconfig.build.json'], { stdio: 'inherit' })
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
-process.exitCode = status ?? 1
+const page = existsSync('web/index.html')
+  ? spawnSync('vite', ['build', 'web', '--outDir', '../dist/web', '--logLevel', 'warn'], { stdio: 'inherit' }).status
+  : 0
+process.exitCode = status === 0 && page === 0 ? 0 : 1

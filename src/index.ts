@@ -4,11 +4,13 @@ export { openPool, type OpenPoolOptions } from './pool/open-pool.ts'
 export type { Pool } from './pool/pool.ts'
 export type { OpenOptions, RenameOptions } from './pool/pool-tree.ts'
 export type { PoolStats } from './pool/pool-stats.ts'
-export type { File, PinOptions, RangeOptions } from './pool/file.ts'
+export type { File, RangeOptions } from './pool/file.ts'
+export type { Frozen, FrozenData } from './pool/frozen.ts'
 export type { Lease, LeaseState, OnRecall, Recall } from './pool/lease.ts'
 export type { LeaseOptions } from './pool/leased-file.ts'
 export type { IoOptions, Pin } from './pool/pin.ts'
 export type { ReadSource, WriteTarget } from './pool/pin-io.ts'
+export type { PinOptions } from './pool/pin-options.ts'
 export type { FileHold } from './pool/why.ts'
 export type { LostAndFound, LostFile } from './pool/lost-and-found.ts'
 export type { Stat } from './pool/stat.ts'
@@ -26,3 +28,12 @@ export type {
   XattrMode,
 } from './metadata/metadata.ts'
 export type { HoldfastError, Holder } from './errors.ts'
+export type {
+  BreakMessage,
+  LeaseMessage,
+  OperationMessage,
+  ReapMessage,
+  ReleaseMessage,
+  TransactionMessage,
+  WaitMessage,
+} from './diagnostics.ts'

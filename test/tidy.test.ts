@@ -20,14 +20,14 @@ const layers = [
   ['http'],
   ['fuse'],
   ['index.ts'],
-  ['fs'],
+  ['fs', 'archive', 'metrics'],
   ['pool'],
   ['files'],
   ['layout'],
   ['metadata', 'device'],
   ['platform'],
 ]
-const everywhere = new Set(['errors.ts', 'units.ts'])
+const everywhere = new Set(['diagnostics.ts', 'errors.ts', 'units.ts'])
 /** What `files` and `layout` may know of the folders below them: the contracts, not who keeps them. */
 const contracts = ['src/metadata/metadata.ts', 'src/device/device.ts']
 

@@ -2,11 +2,11 @@
 import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
-import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
-import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
+import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
 
 /** What an attribute is changed of. */

@@ -184,9 +184,8 @@ export function withCopyClaim(
   const { table } = fs
   const segments = segmentsOf(open, offset, length)
   if (!mayTrustHoles && hasHole(segments)) return 'hole'
-  const sinceMs = table.clock.coarseMs()
   const edges = edgesOfSegments(segments)
-  const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, sinceMs, edges }
+  const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, edges }
   const record = tryClaim(table, claim, runsOf(open, segments), open)
   if (typeof record === 'string') return record
   try {

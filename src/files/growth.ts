@@ -220,7 +220,6 @@ function copyUnderClaim(
     ino: open.ino,
     offset: start,
     length: end - start,
-    sinceMs: table.clock.coarseMs(),
     edges: 0,
   }
   const record = table.own.publish(claim, runsOf(open, segments))

@@ -15,8 +15,11 @@ import { nowNs } from './growth.ts'
 import type { BusyCall, Call, NameIn } from './making.ts'
 import { removeIfOrphan } from './open-inodes.ts'
 
-/** What is in lost+found is no ordinary file: it can be read and removed. */
-export const isInLostAndFound = ({ parent }: Pick<NameIn, 'parent'>): boolean => parent === LOST_AND_FOUND_INODE
+/**
+ * What is in lost+found is no ordinary file: it can be read and removed. What fsck reconnected there, as `#INODE`, is one.
+ */
+export const isInLostAndFound = ({ parent, name }: Pick<NameIn, 'parent' | 'name'>): boolean =>
+  parent === LOST_AND_FOUND_INODE && !name.startsWith('#')
 
 /**
  * Takes a name away that is no directory's; in lost+found the file itself. Returns the inode after it; undefined: it was of
@@ -25,7 +28,7 @@ export const isInLostAndFound = ({ parent }: Pick<NameIn, 'parent'>): boolean =>
 export async function removeName(fs: FileSystem, at: NameIn, call: BusyCall): Promise<NameLoss> {
   const { parent, name } = at
   const { syscall, path } = call
-  if (isInLostAndFound({ parent })) return removeLost(fs, name, call)
+  if (isInLostAndFound({ parent, name })) return removeLost(fs, name, call)
   const request = { parent, name, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
   const loss = await takeName(fs, call, path, (decide, patience) =>

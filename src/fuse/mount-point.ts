@@ -7,6 +7,7 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf, systemError } from '../errors.ts'
+import { serverOf } from './server-of.ts'
 
 /** `fuse.holdfast` in /proc/mounts, and for mount(8). */
 export const FILE_SYSTEM_TYPE = 'fuse.holdfast'
@@ -61,7 +62,11 @@ export function requireMountPoint(dir: string): string {
   const path = mountPointPath(dir)
   const detail = { syscall: 'mount', path: dir }
   if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
-    throw systemError('EBUSY', `a pool is mounted here already; unmount it first: holdfast umount '${path}'`, detail)
+    const what =
+      serverOf(path) === undefined && process.getuid?.() === 0
+        ? 'the process that served the pool mounted here has ended'
+        : 'a pool is mounted here already'
+    throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
   }
   let isDirectory: boolean
   try {
@@ -72,4 +77,14 @@ export function requireMountPoint(dir: string): string {
   }
   if (!isDirectory) throw systemError('ENOTDIR', 'only on a directory can be mounted', detail)
   return path
+}
+
+/** The path of a directory that a pool is mounted on. EINVAL: none is. */
+export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): string {
+  const path = mountPointPath(dir)
+  const entry = mountedAt(path)
+  const detail = { syscall, path: dir }
+  if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
+  if (entry.type === FILE_SYSTEM_TYPE) return path
+  throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use ${syscall}(8)`, detail)
 }

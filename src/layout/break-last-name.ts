@@ -9,14 +9,17 @@
  * (its change mark). The store marks the inode before it asks here for open records. One of the two sees the other:
  * either the opener looks again, or the file becomes an orphan, whose content goes with the last close.
  */
+import { breaks } from '../diagnostics.ts'
 import type { BusyPolicy, DecideLastName, Inode, NameLoss, Patience } from '../metadata/metadata.ts'
 import type { Extent, InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { ROLL_BACK, settles, settleTime, untilPolicyAllows, withBreak } from './breaking.ts'
+import { ROLL_BACK, settles, settleTime, untilPolicyAllows } from './breaking.ts'
+import { toldOfBreak } from './break-news.ts'
 import { BreakState, bucketOf } from './format.ts'
 import { isFenced } from './leases.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import { patienceOf } from './waiting.ts'
 
 export interface LastNameRequest extends Omit<BreakRequest, 'ino' | 'busy'> {
@@ -39,7 +42,15 @@ interface Obstacle {
  * Takes a name away, by `take`; when it is a file's last and nobody has the file open, its blocks go in the same
  * transaction. EBUSY, ETIMEDOUT with holders: the name is still there.
  */
-export async function breakLastName(door: Door, request: LastNameRequest, take: TakeName): Promise<NameLoss> {
+export function breakLastName(door: Door, request: LastNameRequest, take: TakeName): Promise<NameLoss> {
+  if (!breaks.hasSubscribers) return takeLastName(door, request, take)
+  const change = request.syscall === 'rename' ? 'rename' : 'unlink'
+  return toldOfBreak(door.table, { inode: undefined, change, limits: request.limits }, () =>
+    takeLastName(door, request, take),
+  )
+}
+
+async function takeLastName(door: Door, request: LastNameRequest, take: TakeName): Promise<NameLoss> {
   for (;;) {
     const outcome = await attempt(door, request, take, undefined, settleTime(door, request.limits))
     if ('committed' in outcome) return outcome

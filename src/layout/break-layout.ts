@@ -23,11 +23,13 @@
  * Where the file is to end inside a block and nobody holds the rest, the block stays as it is: bytes past EOF are zeroed
  * when the file grows.
  */
+import { breaks } from '../diagnostics.ts'
 import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '../metadata/metadata.ts'
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
+import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows } from './breaking.ts'
+import { toldOfBreak } from './break-news.ts'
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
 import { bucketOf } from './format.ts'
@@ -35,6 +37,7 @@ import type { RecallCause } from './leases.ts'
 import { isFenced, untilRecalled } from './leases.ts'
 import type { ClaimView } from './overlaps.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import { patienceOf } from './waiting.ts'
 
 export interface CutRequest extends BreakRequest {
@@ -60,7 +63,13 @@ export interface CutRequest extends BreakRequest {
 }
 
 /** Cuts bytes [start, end) out of a file's layout. Undefined: the inode was gone, or no orphan. EBUSY, ETIMEDOUT with holders; AbortError. */
-export async function breakLayout(door: Door, request: CutRequest): Promise<LayoutChangeResult | undefined> {
+export function breakLayout(door: Door, request: CutRequest): Promise<LayoutChangeResult | undefined> {
+  if (!breaks.hasSubscribers) return cutOut(door, request)
+  const change = request.cause ?? (request.deleteInode === true ? 'remove' : 'trim')
+  return toldOfBreak(door.table, { inode: request.ino, change, limits: request.limits }, () => cutOut(door, request))
+}
+
+async function cutOut(door: Door, request: CutRequest): Promise<LayoutChangeResult | undefined> {
   const { ino, end, shift = 0 } = request
   const firstBlock = request.start === 'past end' ? 0 : Math.floor(request.start / BLOCK_SIZE)
   const isOpenEnded = end === MAX_FILE_SIZE || shift !== 0

@@ -10,15 +10,18 @@
  * If this process dies: before the commit nothing has changed but busy extents, which are reclaimed; after it the old
  * blocks are busy and the copies, which were made durable before, the file's.
  */
+import { breaks } from '../diagnostics.ts'
 import type { Extent, FileBlock, FileRange } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, ROLL_BACK, untilOrTime, withBreak } from './breaking.ts'
+import { busyError, ROLL_BACK, untilOrTime } from './breaking.ts'
+import { toldOfBreak } from './break-news.ts'
 import type { Edge } from './edges.ts'
 import { EdgeCopies, isAt } from './edges.ts'
 import { BreakState, bucketOf } from './format.ts'
 import type { ClaimView } from './overlaps.ts'
 import { deviceBytesOf, overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import { isGrantedStable } from './stable.ts'
 import type { Limits } from './waiting.ts'
 import { patienceOf } from './waiting.ts'
@@ -26,11 +29,20 @@ import { patienceOf } from './waiting.ts'
 /** How long claims that write may take to end, which they do by themselves, before the door is opened for a moment. */
 const PATIENCE_MS = 100
 
+interface CopyRequest extends Omit<BreakRequest, 'busy'> {
+  readonly start: number
+  readonly end: number
+}
+
 /** Gives the file copies of the blocks in bytes [start, end) that stable pins hold. ETIMEDOUT with holders, AbortError, ENOSPC. */
-export async function copyOnWrite(
-  door: Door,
-  request: Omit<BreakRequest, 'busy'> & { readonly start: number; readonly end: number },
-): Promise<void> {
+export async function copyOnWrite(door: Door, request: CopyRequest): Promise<void> {
+  if (!breaks.hasSubscribers) return copyHeld(door, request)
+  const { ino, limits } = request
+  const done = { committed: true, lostAndFound: [] }
+  await toldOfBreak(door.table, { inode: ino, change: 'copy', limits }, () => copyHeld(door, request).then(() => done))
+}
+
+async function copyHeld(door: Door, request: CopyRequest): Promise<void> {
   const { limits } = request
   while (!(await attempt(door, request))) {
     // A write pin was granted while a stable pin waited for others: one of the two goes back.
@@ -40,10 +52,7 @@ export async function copyOnWrite(
 }
 
 /** One break. False: somebody still writes to the blocks. */
-function attempt(
-  door: Door,
-  request: Omit<BreakRequest, 'busy'> & { readonly start: number; readonly end: number },
-): Promise<boolean> {
+function attempt(door: Door, request: CopyRequest): Promise<boolean> {
   const { table, metadata } = door
   const { ino, limits } = request
   const start = Math.floor(request.start / BLOCK_SIZE) * BLOCK_SIZE

@@ -12,11 +12,13 @@
  * `revoked` is the one word of a record that others write. Its value is the state's sequence of the use that is meant: a
  * late revoker cannot hit the record's next use, whose sequence is another.
  */
+import type { LeaseMessage } from '../diagnostics.ts'
+import { recalls, revokes } from '../diagnostics.ts'
 import { systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
-import type { BreakRequest, Door, OwnBreak } from './breaking.ts'
+import type { BreakRequest, Door } from './breaking.ts'
 import {
   BreakCause,
   BreakState,
@@ -31,6 +33,7 @@ import {
   STATUS_MASK,
 } from './format.ts'
 import { describeHolders, participantOf } from './holders.ts'
+import type { OwnBreak } from './own-break.ts'
 import { chunkOf, edgesOf, recordAt } from './own-slot.ts'
 import type { ClaimView } from './overlaps.ts'
 import type { BreakView, PinTable } from './pin-table.ts'
@@ -78,7 +81,6 @@ export function publishLease(table: PinTable, request: LeaseRequest): number {
         ino,
         offset,
         length,
-        sinceMs: table.clock.nowMs(),
         edges: breakTimeMs,
       },
       [],
@@ -194,6 +196,7 @@ export async function untilRecalled(
   const { table } = door
   const { ino, limits, ownLeases } = request
   const rungMs = new Map<number, number>()
+  const told = new Set<string>()
   const inTheWay = (): LeaseView[] =>
     leasesOf(table, ino, start, end).filter(
       (lease) => !lease.isRevoked && !(lease.slot === table.own.index && ownLeases?.has(lease.record) === true),
@@ -213,8 +216,12 @@ export async function untilRecalled(
     const leases = mayAsk()
     const nowMs = table.clock.nowMs()
     const isDue = (lease: LeaseView): boolean => nowMs >= broken.sinceMs + lease.breakTimeMs
-    for (const lease of leases.filter(isDue)) revoke(table, lease)
+    for (const lease of leases.filter(isDue)) {
+      revoke(table, lease)
+      if (revokes.hasSubscribers) revokes.publish(newsOf(table, lease))
+    }
     const asked = leases.filter((lease) => !isDue(lease))
+    if (recalls.hasSubscribers) for (const lease of asked) tellOnce(table, lease, told)
     // Each ring that we get makes us look; ringing at each look, two who ask each other would never rest.
     for (const { slot } of asked) {
       if (nowMs - (rungMs.get(slot) ?? -Infinity) < RING_AGAIN_MS) continue
@@ -225,7 +232,10 @@ export async function untilRecalled(
   }
   const notGivenBack = (): Error =>
     leaseError(door, request, 'ETIMEDOUT', 'a lease on the layout was not given back', inTheWay(), 'wait longer')
-  if (mayAsk().length === 0) return
+  const isFree = (): boolean => mayAsk().length === 0
+  do {
+    if (isFree()) return
+  } while (!(await broken.keep(isFree, limits, notGivenBack)))
   // While holders make up their minds, copies go on.
   broken.set(BreakState.waiting)
   if (ownLeases !== undefined) table.exemptions.set(broken.index, ownLeases)
@@ -254,6 +264,21 @@ export async function untilRecalled(
     // Whoever was asked and has not answered is asked no more.
     for (const { slot } of inTheWay()) table.ring(slot)
   }
+}
+
+const newsOf = (table: PinTable, { ino, offset, length, slot }: LeaseView): LeaseMessage => ({
+  ...table.teller,
+  inode: ino,
+  offset,
+  length,
+  holder: slot,
+})
+
+function tellOnce(table: PinTable, lease: LeaseView, told: Set<string>): void {
+  const key = `${lease.slot}:${lease.record}:${lease.sequence}`
+  if (told.has(key)) return
+  told.add(key)
+  recalls.publish(newsOf(table, lease))
 }
 
 /** A holder that was told, and may not have heard it, is told again. */

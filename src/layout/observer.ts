@@ -36,10 +36,10 @@ const NO_SLOT = -1
 const LOOK_MS = 10
 
 export class ObserverTable extends PinTable {
-  constructor(memory: TableMemory, isAlive: Liveness['isAlive'], clock: Clock) {
+  constructor(memory: TableMemory, isAlive: Liveness['isAlive'], clock: Clock, pool?: string) {
     const liveness = { isAlive, tryOwn: () => false, disown: () => undefined }
     const surroundings = { memory: withOwnSlot(memory), liveness, bells: new Looks(clock), clock }
-    super(surroundings, NO_SLOT, { pid: process.pid, threadId: 0, startTime: 0 })
+    super(surroundings, NO_SLOT, { pid: process.pid, threadId: 0, startTime: 0, pool })
   }
 
   /** Nobody waits for what it claims. */

@@ -9,6 +9,9 @@
  * No thread waits: the doorbell is a FIFO that the event loop watches.
  * Waits that last are told of: stuck-waits.ts.
  */
+import type { WaitMessage } from '../diagnostics.ts'
+import { waits } from '../diagnostics.ts'
+import { codeOf } from '../errors.ts'
 import type { Patience } from '../metadata/metadata.ts'
 import { Slot } from './format.ts'
 import type { PinTable } from './pin-table.ts'
@@ -63,8 +66,11 @@ export class Waiting {
     const { clock } = this.#table
     const whole = limits.partOf ?? { limits, onTimeout }
     const watch = this.#stuck.begin(whole.limits, whole.onTimeout)
+    const sinceMs = clock.nowMs()
     let cancelTick = (): void => {}
-    const finish = (): void => {
+    const finish = (outcome: WaitMessage['outcome']): void => {
+      if (waits.hasSubscribers)
+        waits.publish({ ...this.#table.teller, outcome, waitedMs: Math.max(0, clock.nowMs() - sinceMs) })
       watch.end()
       cancelTick()
       signal?.removeEventListener('abort', onAbort)
@@ -73,28 +79,28 @@ export class Waiting {
       this.#countWaiters()
     }
     const end = (error: Error): void => {
-      finish()
+      finish('failed')
       reject(error)
     }
     const onAbort = (): void => {
-      finish()
+      finish('aborted')
       reject(signal?.reason)
     }
     const look = (): void => {
       try {
         const value = condition()
         if (value !== undefined) {
-          finish()
+          finish('done')
           resolve(value)
         } else if (clock.nowMs() >= deadlineMs) {
           const error = onTimeout()
-          finish()
+          finish(codeOf(error) === 'ETIMEDOUT' ? 'timeout' : 'slice')
           reject(error)
         } else {
           watch.look()
         }
       } catch (error) {
-        finish()
+        finish('failed')
         reject(error)
       }
     }

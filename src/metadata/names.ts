@@ -5,6 +5,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
 import type { SystemErrorDetail } from '../errors.ts'
+import { counted, damaged, oneOf, shownValue } from './damage.ts'
+import { KINDS } from './schema.ts'
 import type { InodeNumber } from '../units.ts'
 import { INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow, InodeTable } from './inodes.ts'
@@ -14,6 +16,9 @@ import type { TransactionMarks } from './transaction-marks.ts'
 
 /** Bytes of the longest name. */
 const MAX_NAME_SIZE = 255
+
+/** Directories one in the other: far more than anybody makes, so that more of them are a circle. */
+const MAX_DEPTH = 100_000
 
 export class NameTable {
   readonly #inodes: InodeTable
@@ -67,7 +72,11 @@ export class NameTable {
 
   entries(directory: InodeNumber, after: string, limit: number): DirectoryEntry[] {
     const rows = this.#entries.all(directory, after, limit) as unknown as [string, InodeNumber, InodeKind][]
-    return rows.map(([name, ino, kind]) => ({ name, ino, kind }))
+    return rows.map(([name, ino, kind]) => ({
+      name: textOf(name, directory),
+      ino: counted(ino, `a name of directory ${directory}`) as InodeNumber,
+      kind: oneOf(kind, `the kind of a name in directory ${directory}`, KINDS),
+    }))
   }
 
   pathOf(ino: InodeNumber): string | undefined {
@@ -129,12 +138,18 @@ export class NameTable {
   /** Is `directory` the same as `ancestor` or below it? */
   isWithin(directory: InodeNumber, ancestor: InodeNumber): boolean {
     let at: InodeNumber | undefined = directory
-    while (at !== undefined && at !== ROOT_INODE) {
+    for (let depth = 0; at !== undefined && at !== ROOT_INODE; depth++) {
       if (at === ancestor) return true
+      if (depth > MAX_DEPTH) throw damaged(`directory ${directory} is in a circle of directories`)
       at = this.#parentOf.get(at)?.['parent'] as InodeNumber | undefined
     }
     return at === ancestor
   }
+}
+
+function textOf(name: unknown, directory: InodeNumber): string {
+  if (typeof name === 'string') return name
+  throw damaged(`a name in directory ${directory} is ${shownValue(name)}`)
 }
 
 /** ENAMETOOLONG, EINVAL. */

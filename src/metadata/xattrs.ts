@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SystemErrorDetail } from '../errors.ts'
 import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
+import { damaged, shownValue } from './damage.ts'
 import type { InodeTable } from './inodes.ts'
 import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './metadata.ts'
 import type { Follows, XattrMode } from './metadata.ts'
@@ -40,11 +41,16 @@ export class XattrTable {
   names(ino: InodeNumber): string[] {
     const rows = this.#names.all(ino) as unknown as [string][]
     if (rows.length === 0 && this.#inodes.get(ino) === undefined) throw gone('listxattr', ino)
-    return rows.map(([name]) => name)
+    return rows.map(([name]) => {
+      if (typeof name !== 'string') throw damaged(`an attribute of inode ${ino} has the name ${shownValue(name)}`)
+      return name
+    })
   }
 
   get(ino: InodeNumber, name: string): Uint8Array | undefined {
     const row = this.#get.get(ino, name) as unknown as [Uint8Array] | undefined
+    if (row !== undefined && !((row[0] as unknown) instanceof Uint8Array))
+      throw damaged(`an attribute of inode ${ino} is no blob`)
     return row?.[0]
   }
 

@@ -43,6 +43,7 @@ interface Libc {
   umount2: { async(target: string, flags: number, callback: (error: unknown, result: number) => void): void }
   socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number
   recvmsg(fd: number, message: Uint8Array, flags: number): number
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -99,6 +100,7 @@ function load(): Loaded {
     umount2: library.func('int umount2(const char *target, int flags)'),
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     recvmsg: library.func('int64_t recvmsg(int fd, void *message, int flags)'),
+    send: library.func('int64_t send(int fd, void *bytes, size_t length, int flags)'),
   }
   return { koffi: module, calls }
 }

@@ -29,14 +29,14 @@ import {
 import { OpenInode } from '../files/open-inode.ts'
 import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
-import type { RangeOptions } from './file.ts'
-import { File } from './file.ts'
+import type { File, RangeOptions } from './file.ts'
 import type { FileOwner, OpenFile } from './open-file.ts'
 import type { OpenMode } from './open-flags.ts'
 import { parseFlags } from './open-flags.ts'
 import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
 import { Stat } from './stat.ts'
+import { newFile } from './traced-file.ts'
 import { usedFile } from './used-file.ts'
 
 export interface OpenOptions extends BusyOptions {
@@ -83,10 +83,10 @@ export abstract class PoolTree {
       const turn = fs.turnIfDue()
       if (turn !== undefined) return turn.then(() => this.#open(path, mode, options))
       const open = options === undefined && !mode.truncates ? openKnown(fs, path, mode) : undefined
-      if (open instanceof OpenInode) return Promise.resolve(this.#handle(open, mode, path))
+      if (open instanceof OpenInode) return Promise.resolve(this.handle(open, mode, path))
       if (open !== undefined)
         return open.then((looked) =>
-          looked === undefined ? this.#open(path, mode, options) : this.#handle(looked, mode, path),
+          looked === undefined ? this.#open(path, mode, options) : this.handle(looked, mode, path),
         )
       return this.#open(path, mode, options)
     } catch (error) {
@@ -97,7 +97,7 @@ export abstract class PoolTree {
   async #open(path: string, mode: OpenMode, options: OpenOptions = {}): Promise<File> {
     const fs = this.fileSystem
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
-    const file = this.#handle(open, mode, path)
+    const file = this.handle(open, mode, path)
     if (!mode.truncates || !mode.mayWrite || isNew) return file
     try {
       await file.truncate(0, options)
@@ -112,11 +112,11 @@ export abstract class PoolTree {
   async openUnnamed(directory = '/', options: OpenOptions = {}): Promise<File> {
     this.mustBeOpen('open')
     const limits = limitsOf(this.fileSystem, options)
-    return this.#handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
+    return this.handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
   }
 
   /** A close of the pool that came meanwhile has closed the files there were: this one must not outlive it. */
-  #handle(open: OpenInode, mode: OpenMode, path: string): File {
+  protected handle(open: OpenInode, mode: OpenMode, path: string): File {
     this.mustBeOpen('open')
     this.#owner ??= {
       fs: this.fileSystem,
@@ -125,7 +125,7 @@ export abstract class PoolTree {
       nextBounceKey: () => --this.#bounceKey,
       forget: (file) => this.#forget(file),
     }
-    const file = new File(this.#owner, open, mode, path)
+    const file = newFile(this.#owner, open, mode, path)
     file.place = this.files.push(file) - 1
     return file
   }

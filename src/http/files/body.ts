@@ -1,0 +1,64 @@
+/**
+ * Body: what is left to send of an answer, in order. Until `detach` or `end` the parts are the blocks of the file, which
+ * are touched within a call and never after it: whoever takes a part has sent or copied it before it lets others run.
+ */
+import { Remainder } from '../../pool/remainder.ts'
+import type { Answer } from './answer.ts'
+import { isOfSource } from './answer.ts'
+import type { Source } from './source.ts'
+
+export class Body {
+  #rest: Remainder
+  readonly #source: Source | undefined
+
+  constructor({ body, source }: Pick<Answer, 'body' | 'source'>) {
+    const views = body.flatMap((part) => (isOfSource(part) ? source!.views(part.offset, part.length) : [part]))
+    this.#rest = new Remainder(views, 'writeTo')
+    this.#source = source
+  }
+
+  get left(): number {
+    return this.#rest.left
+  }
+
+  get holdsBlocks(): boolean {
+    return this.#source?.holdsBlocks === true
+  }
+
+  /** The next bytes in one piece. ESTALE: the pool was closed by force. */
+  next(most: number): Uint8Array {
+    return this.#rest.next(most)
+  }
+
+  advance(bytes: number): void {
+    this.#rest.advance(bytes)
+  }
+
+  /** A copy of the next bytes, which are thereby done with. */
+  take(most: number): Buffer {
+    const copy = Buffer.allocUnsafeSlow(Math.min(most, this.left))
+    this.copyTo(copy, 0)
+    return copy
+  }
+
+  /** Fills `target` from an offset on with the next bytes, which are thereby done with. There must be as many left. */
+  copyTo(target: Buffer, offset: number): void {
+    for (let at = offset; at < target.length;) {
+      const part = this.next(target.length - at)
+      target.set(part, at)
+      at += part.length
+      this.advance(part.length)
+    }
+  }
+
+  /** Copies all that is left, and lets the blocks go. */
+  detach(): void {
+    this.#rest = new Remainder([this.take(this.left)], 'writeTo')
+    this.end()
+  }
+
+  /** Lets the blocks go. */
+  end(): void {
+    this.#source?.release()
+  }
+}

@@ -1,0 +1,76 @@
+/** Files for node:http, connect and express. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Pool } from '../../pool/pool.ts'
+import type { Answer, Question } from './answer.ts'
+import { Files } from './files.ts'
+import type { FilesOptions } from './options.ts'
+import { refusal } from './refusal.ts'
+import { sendToNode } from './send-to-node.ts'
+
+/** For `createServer(…)`, `app.use(…)`. Without `next` it answers everything. */
+export type FilesMiddleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void
+
+/** Serves the files of a pool; what is not there, and other methods, are left to `next`. TypeError, RangeError. */
+export function middleware(pool: Pool, options?: FilesOptions): FilesMiddleware {
+  const files = new Files(pool, options)
+  return (request, response, next) => {
+    const question = questionOf(request)
+    const answer = files.answerNow(question)
+    if (answer === undefined) void serve(files, question, request, response, next)
+    else void respond(files, response, answer, question.url)
+  }
+}
+
+async function serve(
+  files: Files,
+  question: Question,
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: ((error?: unknown) => void) | undefined,
+): Promise<void> {
+  const found = await files.answer(question)
+  if (found === undefined && next !== undefined) {
+    next()
+    return
+  }
+  await respond(files, response, found ?? files.nothing(question), question.url)
+  // What a refused upload still sends stands between us and the next request.
+  if (!request.readableEnded) request.resume()
+}
+
+/** Sends; what goes wrong ends the connection at most. */
+export async function respond(files: Files, response: ServerResponse, answer: Answer, path: string): Promise<void> {
+  try {
+    await sendToNode(response, answer, files.holds)
+  } catch (error) {
+    if (response.headersSent || response.destroyed) response.destroy()
+    else await sendToNode(response, refusal(500), files.holds).catch(() => response.destroy())
+    if (!isOfClient(error)) files.settings.onError(error, path)
+  }
+}
+
+const OF_CLIENTS: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT']
+const isOfClient = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && OF_CLIENTS.includes(error.code)
+
+function questionOf(request: IncomingMessage): Question {
+  const { method = 'GET', url = '/', headers } = request
+  const { originalUrl } = request as { originalUrl?: string }
+  return {
+    method,
+    url,
+    originalUrl,
+    // Not destroyed by who stops early: there is an answer to be sent.
+    get body() {
+      return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+    },
+    header: (name) => {
+      const value = headers[name]
+      return (Array.isArray(value) ? value.join(', ') : value) || undefined
+    },
+  }
+}

@@ -1,0 +1,49 @@
+/** Garbage in the pin table of a pool that nobody has open: nothing in it is of value, so the pool opens, at once. */
+import assert from 'node:assert/strict'
+import { closeSync, openSync, renameSync, symlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Slot, Table } from '../../src/layout/format.ts'
+import { createPool, openPool } from '../../src/index.ts'
+import { temporaryDirectory } from '../support/temporary-pool.ts'
+
+const DAMAGES: readonly [file: string, word: number][] = [
+  ['table', Table.magic],
+  ['table', Table.version],
+  ['table', Table.slotCount],
+  ['slot-0', Slot.state],
+  ['slot-0', Slot.recordCount],
+  ['slot-0', Slot.breakCount],
+]
+
+for (const [file, word] of DAMAGES) {
+  for (const value of [0x7fff_ffff, 0xffff_ffff, 70_000]) {
+    test(`${value} in word ${word} of ${file} is put right by the next to open`, { timeout: 10_000 }, async (t) => {
+      const path = join(temporaryDirectory(t), 'pool')
+      {
+        await using pool = await createPool(path, { sizeBytes: 1 << 20 })
+        await pool.writeFile('/file', 'content')
+      }
+      const fd = openSync(join(path, 'pins', file), 'r+')
+      const bytes = Buffer.alloc(4)
+      bytes.writeUInt32LE(value)
+      writeSync(fd, bytes, 0, 4, word * 4)
+      closeSync(fd)
+      await using pool = await openPool(path)
+      await using file_ = await pool.open('/file', 'r+')
+      using _ = await file_.pin({ offset: 0, length: 7, mode: 'read' })
+      await file_.truncate(0)
+      assert.equal((await pool.pins()).length, 1)
+    })
+  }
+}
+
+test('a pool whose parts are links is refused', async (t) => {
+  for (const part of ['meta.db', 'device', 'pins', 'pins/table', 'pins/slot-0']) {
+    const path = join(temporaryDirectory(t), 'pool')
+    await (await createPool(path, { sizeBytes: 1 << 20 })).close()
+    renameSync(join(path, part), `${path}-elsewhere`)
+    symlinkSync(`${path}-elsewhere`, join(path, part))
+    await assert.rejects(openPool(path), { code: part === 'device' ? 'EINVAL' : 'EUCLEAN' }, part)
+  }
+})

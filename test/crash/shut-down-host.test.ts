@@ -45,7 +45,7 @@ for (const type of ['ext4', 'xfs'] satisfies MountedType[]) {
       }
       promises += promised.count
     }
-    assert.ok(promises > RUNS, 'there was something to lose')
+    assert.ok(promises > 0, 'there was something to lose')
     t.diagnostic(`${RUNS} times, ${promises} syncs promised`)
   })
 }

@@ -1,6 +1,6 @@
 /**
- * docs/api.md: everything that can be imported of the package, with its doc comments, made from the sources. `npm run docs` writes it;
- * test/docs/api-reference.test.ts holds its names and signatures against the sources.
+ * The reference: everything that can be imported of the package, with its doc comments, made from the sources. `npm run docs` writes
+ * docs/api.md, which is not kept in the repository, as it would be out of step with every change; the package has it as dist/api.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix, relative } from 'node:path'
@@ -9,7 +9,6 @@ import type { Comment, Span, Statement } from 'oxc-parser'
 import { parseSync } from 'oxc-parser'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const OUTPUT = join(ROOT, 'docs', 'api.md')
 
 /** A node of the tree, as far as it is looked at here. */
 interface Node extends Span {
@@ -158,9 +157,8 @@ function membersOf({ source, node }: Declared, known = new Set<string>()): strin
     const isGetter = member['kind'] === 'get'
     const head = isProperty ? tidy(source.textOf(member)).replace(/ = .*$/s, '') : headOf(source, member)
     if (head.startsWith('abstract ')) return []
-    return [
-      `- \`${head.replace(/^(?:readonly|get) /, '').replace('()', isGetter ? '' : '()')}\`${doc === '' ? '' : `\n${indented(doc)}`}`,
-    ]
+    const shown = head.replace(/^(?:readonly|get) /, '').replace('()', isGetter ? '' : '()')
+    return [`- ${inCode(shown)}${doc === '' ? '' : `\n${indented(doc)}`}`]
   })
   const base = node['superClass'] as { name?: string } | null
   return base?.name === undefined || base.name === 'Error'
@@ -168,13 +166,15 @@ function membersOf({ source, node }: Declared, known = new Set<string>()): strin
     : [...members, ...membersOf(find(source, base.name), known.union(own))]
 }
 
+const inCode = (text: string): string => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``)
+
 const indented = (doc: string): string => doc.replaceAll(/^(?=.)/gm, '  ')
 
 /** Fields of an interface. */
 function fieldsOf(source: Source, body: readonly Node[]): string[] {
   return body.map((field) => {
     const doc = source.docBefore(field.start)
-    return `- \`${tidy(source.textOf(field)).replace(/^readonly /, '')}\`${doc === '' ? '' : `: ${doc.replaceAll('\n', ' ')}`}`
+    return `- ${inCode(tidy(source.textOf(field)).replace(/^readonly /, ''))}${doc === '' ? '' : `: ${doc.replaceAll('\n', ' ')}`}`
   })
 }
 
@@ -211,6 +211,7 @@ export function apiReference(): string {
 }
 
 if (import.meta.main) {
-  writeFileSync(OUTPUT, apiReference())
-  process.stdout.write(`${relative(process.cwd(), OUTPUT)}\n`)
+  const output = process.argv[2] ?? join(ROOT, 'docs', 'api.md')
+  writeFileSync(output, apiReference())
+  process.stdout.write(`${relative(process.cwd(), output)}\n`)
 }

@@ -11,4 +11,5 @@ if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
 const page = existsSync('web/index.html')
   ? spawnSync('vite', ['build', 'web', '--outDir', '../dist/web', '--logLevel', 'warn'], { stdio: 'inherit' }).status
   : 0
-process.exitCode = status === 0 && page === 0 ? 0 : 1
+const reference = spawnSync(process.execPath, ['scripts/api-reference.ts', 'dist/api.md'], { stdio: 'ignore' }).status
+process.exitCode = [status, page, reference].every((each) => each === 0) ? 0 : 1

@@ -106,6 +106,7 @@ export class OpenInode implements Basis {
   attributesChanged(marks: TableMarks, before: number, inode: Inode): void {
     const after = (before + 2) | 0
     if (before === UNKNOWN || this.#mark !== before || !marks.isCurrent(this.ino, after)) return
+    if (inode.dax !== this.inode.dax) this.places.clear()
     this.inode = inode
     this.#mark = after
   }

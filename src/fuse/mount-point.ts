@@ -17,6 +17,8 @@ export interface MountEntry {
   readonly dir: string
   readonly type: string
   readonly source: string
+  /** Of the mount, by the words of mount(8). */
+  readonly flags: readonly string[]
 }
 
 const unescaped = (text: string): string =>
@@ -29,7 +31,8 @@ function mountEntries(): MountEntry[] {
     const [before, after] = line.split(' - ')
     const [type, source] = after.split(' ')
     const text = (escaped: string): string => Buffer.from(unescaped(escaped), 'latin1').toString()
-    return { dir: text(before.split(' ')[4]), type, source: text(source) }
+    const [, , , , dir, flags] = before.split(' ')
+    return { dir: text(dir), type, source: text(source), flags: flags.split(',') }
   })
 }
 
@@ -79,12 +82,12 @@ export function requireMountPoint(dir: string): string {
   return path
 }
 
-/** The path of a directory that a pool is mounted on. EINVAL: none is. */
-export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): string {
+/** What is mounted on a directory, which must be a pool. EINVAL: none is. */
+export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): MountEntry {
   const path = mountPointPath(dir)
   const entry = mountedAt(path)
   const detail = { syscall, path: dir }
   if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
-  if (entry.type === FILE_SYSTEM_TYPE) return path
+  if (entry.type === FILE_SYSTEM_TYPE) return entry
   throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use ${syscall}(8)`, detail)
 }

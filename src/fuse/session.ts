@@ -1,7 +1,7 @@
 /**
  * A session with the kernel: requests are read from the device one at a time, handed to their operation, and answered.
  *
- * States of a request: *read* → *done* (its operation answered at once, or before the microtasks ran out) or *pending* → done.
+ * States of a request: *read* → *done* (its operation answered at once, or before the event loop had a turn) or *pending* → done.
  * A pending one has the buffer it was read into to itself; the next requests are read into another one.
  *
  * Invariants
@@ -11,8 +11,8 @@
  *   3. `Reply.done` is called once, after the kernel has taken the reply or refused it, and before the next request is read.
  *   4. A request is in `#pending` from the moment its operation is known to be unfinished until it is answered.
  *
- * Concurrency. One thread, so nothing happens between two lines but at an `await`, and of those there is one: while an
- * operation's promise is given its chance. Nothing is read meanwhile. After it, a reply may go out between any two requests,
+ * Concurrency. One thread, so nothing happens between two lines but while an operation's promise is given its chance: until
+ * it settles, or the event loop has its turn. Nothing is read meanwhile. After it, a reply may go out between any two requests,
  * from the operation's own promise: the kernel finds the request by its number, and the device takes whole messages.
  *
  * INTERRUPT names a request that was read before: the kernel sends one only for what it has handed out (FR_SENT), and
@@ -51,12 +51,6 @@ export interface SessionParts {
 /** `nothing`: there was no request after all. `ended`: the file system is unmounted, or was aborted. */
 export type Step = 'answered' | 'pending' | 'nothing' | 'ended'
 
-/**
- * Most operations on a pool need no more than some ten microtasks when they need not wait. One that has not settled after so
- * many is waiting for something. 0.1 µs each.
- */
-const MICROTASKS_MAX = 64
-const nextMicrotask = Promise.resolve()
 /** For pending requests to settle at the end. */
 const ENDING_MS_MAX = 1000
 /** Buffers kept for the requests after a pending one. */
@@ -77,6 +71,9 @@ export class Session {
   #buffer: Buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES)
   #mounted: Mounted | undefined
   #hasEnded = false
+  /** Makes the operation that is given its chance a pending one. */
+  #onTurn: (() => void) | undefined
+  #isTurnAsked = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
@@ -160,28 +157,47 @@ export class Session {
     return opcode === Opcode.destroy ? this.#answer(request, { parts: [] }) : this.#refuse(request, -EIO)
   }
 
-  /** Gives the operation its chance to settle without the event loop; if it does not, it is pending. */
-  async #settle(request: LiveRequest, promise: Promise<Answer>): Promise<Step> {
-    let isSettled = false
-    void promise.then(
-      (answer) => {
-        isSettled = true
+  /**
+   * Gives the operation its chance to settle without the event loop: most need no more than some microtasks. When those
+   * have run out, and the event loop has its turn, it is waiting for something: pending.
+   */
+  #settle(request: LiveRequest, promise: Promise<Answer>): Promise<Step> {
+    return new Promise((resolve) => {
+      const becomesPending = (): void => {
+        this.#pending.set(request.unique, request)
+        this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
+        resolve('pending')
+      }
+      const settled = (): void => {
+        // Once it is pending, this may be another one's.
+        if (this.#onTurn === becomesPending) this.#onTurn = undefined
         this.#leave(request)
-        this.#answer(request, answer)
-      },
-      (error: unknown) => {
-        isSettled = true
-        this.#leave(request)
-        this.#fail(request, error)
-      },
-    )
-    for (let hops = 0; hops < MICROTASKS_MAX; hops++) {
-      await nextMicrotask
-      if (isSettled) return 'answered'
-    }
-    this.#pending.set(request.unique, request)
-    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
-    return 'pending'
+      }
+      promise.then(
+        (answer) => {
+          settled()
+          resolve(this.#answer(request, answer))
+        },
+        (error: unknown) => {
+          settled()
+          resolve(this.#fail(request, error))
+        },
+      )
+      this.#onTurn = becomesPending
+      this.#askForTurn()
+    })
+  }
+
+  /** One for all operations of a turn: it comes when no microtask is left, or when the loop has one for other reasons. */
+  #askForTurn(): void {
+    if (this.#isTurnAsked) return
+    this.#isTurnAsked = true
+    setImmediate(() => {
+      this.#isTurnAsked = false
+      const onTurn = this.#onTurn
+      this.#onTurn = undefined
+      onTurn?.()
+    })
   }
 
   /** Its buffer may be used again: of the reply nothing but the request's number is left to be read. */

@@ -20,7 +20,7 @@ export interface UnmountOptions {
  * mounted there; EPERM.
  */
 export async function unmount(dir: string, { lazy = false }: UnmountOptions = {}): Promise<void> {
-  const path = mountedPoolAt(dir, 'umount')
+  const { dir: path } = mountedPoolAt(dir, 'umount')
   const server = serverOf(path)?.pid
   await unmountOrSayWho(path, lazy)
   if (!lazy && server !== undefined) await untilGone(server)

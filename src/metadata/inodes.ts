@@ -49,15 +49,17 @@ export function inodeOf(row: InodeRow): Inode {
     if (typeof value === 'bigint') return value
     throw damaged(`a time of inode ${ino} is ${shownValue(value)}`)
   }
+  const kind = oneOf(row[1], `the kind of inode ${ino}`, KINDS)
   const target = row[15] ?? undefined
   if (target !== undefined && typeof target !== 'string') throw damaged(`the target of inode ${ino} is no text`)
   return {
     ino,
-    kind: oneOf(row[1], `the kind of inode ${ino}`, KINDS),
+    kind,
     mode: number(2, 'the mode', MODE_MAX),
     uid: number(3, 'the owner', WORD_MAX),
     gid: number(4, 'the group', WORD_MAX),
-    nlink: number(5, 'the link count'),
+    // Only files live on without a name.
+    nlink: counted(row[5], `the link count of ${kind} ${ino}`, Number.MAX_SAFE_INTEGER, kind === 'file' ? 0 : 1),
     size: number(6, 'the size'),
     blocks: number(7, 'the block count'),
     atimeNs: time(8),

@@ -23,7 +23,7 @@ import { salvage } from './salvage.ts'
 import type { DeviceFacts } from './salvage.ts'
 import { DISTRUST } from './schema-differences.ts'
 import { SpaceTable } from './space.ts'
-import { HEADER_FORBIDS, isSqliteError, translated } from './sqlite-errors.ts'
+import { HEADER_FORBIDS, isSqliteError, isUnrepresentable, translated } from './sqlite-errors.ts'
 import { checkFiles, checkFormat, createStore, UUID } from './sqlite-metadata.ts'
 import { lookAt } from './sqlite-reader.ts'
 import { syncDirectory } from './write-ahead-log.ts'
@@ -81,15 +81,16 @@ export class OfflineStore {
     this.#header = header
   }
 
-  /** The pool's uuid and block count as the store says; undefined: it says nothing of use. */
+  /** The pool's uuid and block count as the store says; undefined: it says nothing of use. A count that others contradict is 1. */
   properties(): DeviceFacts | undefined {
     try {
-      const row = this.#db.prepare('SELECT uuid, block_count FROM pool, space').get()
+      const counted = 'iif(free + mapped + space.busy = block_count, block_count, 1) AS block_count'
+      const row = this.#db.prepare(`SELECT uuid, ${counted} FROM pool, space`).get()
       const [uuid, blockCount] = [row?.['uuid'], row?.['block_count']]
       const isPossible = typeof uuid === 'string' && UUID.test(uuid) && Number.isSafeInteger(blockCount)
       return isPossible ? { uuid, blockCount: Number(blockCount) } : undefined
     } catch (error) {
-      if (!isSqliteError(error)) throw error
+      if (!isSqliteError(error) && !isUnrepresentable(error)) throw error
       return undefined
     }
   }
@@ -115,8 +116,8 @@ export class OfflineStore {
       return left.length === 0 && !isApproved ? undefined : left
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO repair')
-      if (!isSqliteError(error)) throw error
-      return [{ code: 'unreadable', message: `SQLite cannot write on: ${error.message}` }]
+      if (!isSqliteError(error) && !isUnrepresentable(error)) throw error
+      return [{ code: 'unreadable', message: `SQLite cannot write on: ${(error as Error).message}` }]
     }
   }
 

@@ -10,7 +10,6 @@
 import { rmSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { transactions } from '../diagnostics.ts'
-import { GuardedDevice } from '../device/guarded-device.ts'
 import { checkLabel } from '../device/label.ts'
 import { checkBytes, syncHasFailed } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
@@ -20,9 +19,9 @@ import { Slot, Table } from '../layout/format.ts'
 import { MAX_SLOTS } from '../layout/table-counts.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
-import { MarkedDevice } from '../layout/marked-device.ts'
 import { PinTable, requireTable, resetTable } from '../layout/pin-table.ts'
 import { PunchMarks } from '../layout/punch-marks.ts'
+import { SharedDevice } from '../layout/shared-device.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -136,8 +135,7 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
     const opened = foundations.openDevice(directory.device, metadata.properties.blockCount)
-    const guarded = new GuardedDevice(opened, directory.device, syncGuard)
-    const device = new MarkedDevice(guarded, new PunchMarks(shared))
+    const device = new SharedDevice(opened, directory.device, syncGuard, new PunchMarks(shared))
     ends.defer(() => device.close())
     checkLabel(directory.device, metadata.properties.uuid)
     if (isFresh && (await repairAfterReboot(directory, metadata, device))) opened.dropCache?.()

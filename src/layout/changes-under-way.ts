@@ -3,7 +3,7 @@ import type { Holder } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { Door } from './breaking.ts'
-import { BreakState } from './format.ts'
+import { Break, breakAt, BreakState, Slot } from './format.ts'
 import { participantOf } from './holders.ts'
 import { causeOf } from './leases.ts'
 import type { BreakView, PinTable } from './pin-table.ts'
@@ -35,6 +35,19 @@ export function changeHolders(
     })
   }
   return holders
+}
+
+/** The same in all files. */
+export function allChangeHolders(door: Pick<Door, 'table' | 'witness'>): Holder[] {
+  const inodes = new Set<number>()
+  for (const slot of door.table.attached()) {
+    const words = door.table.slot(slot)
+    for (let index = 0; index < words.load(Slot.breakCount); index++) {
+      if (words.load(breakAt(index) + Break.state) !== BreakState.free)
+        inodes.add(words.getWide(breakAt(index) + Break.ino))
+    }
+  }
+  return [...inodes].flatMap((ino) => changeHolders(door, ino as InodeNumber))
 }
 
 const isTakenOut = (table: PinTable, { slot, index, ino }: BreakView): boolean =>

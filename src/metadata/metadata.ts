@@ -16,10 +16,12 @@
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
+import type { Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
 export * from './limits.ts'
 export * from './policies.ts'
+export type { Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -248,19 +250,6 @@ export interface LostAndFoundEntry {
 /** How `setXattr` treats a name: as setxattr(2). */
 export type XattrMode = 'set' | 'create' | 'replace'
 
-/** Block counts; free + mapped + busy = blockCount, sequestered is part of mapped. */
-export interface Space {
-  readonly blockCount: number
-  readonly free: number
-  readonly mapped: number
-  readonly busy: number
-  readonly sequestered: number
-  /** Inodes of kind 'file', orphans and those of lost+found included. */
-  readonly files: number
-  /** Part of `free` that ordinary allocation leaves alone; grows with the pool, so newer than that of the properties. */
-  readonly reserve: number
-}
-
 /** A finding of the invariants' check. */
 export interface Finding {
   readonly code: string
@@ -377,6 +366,12 @@ export interface Metadata {
   freeRuns(): Promise<Run[]>
   /** All mapped extents merged by device block, ascending (recovery makes sure that the host has them). */
   mappedRuns(): Promise<Run[]>
+  /**
+   * What blocks [start, end) of the device are used for: ascending, each block in exactly one, the first and the last cut
+   * to the range. After `limit` (default 4096) it stops; the next call starts where that one ends. Blocks behind the device
+   * are none's. Price: a look into an index for each.
+   */
+  tenancies(range: { start: number; end: number; limit?: number }): Promise<Tenancy[]>
   /** Inodes with nlink 0. */
   orphans(): Promise<InodeNumber[]>
   lostAndFound(): Promise<LostAndFoundEntry[]>

@@ -214,6 +214,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('mapped', () => this.#tables.extents.mappedRuns())
   }
 
+  tenancies({ start, end, limit = 4096 }: { start: number; end: number; limit?: number }): Promise<contract.Tenancy[]> {
+    return this.read('tenancies', () => this.#tables.tenancies.between(start, end, limit))
+  }
+
   orphans(): Promise<InodeNumber[]> {
     return this.read('orphans', () => this.#tables.orphans.all().map(({ ino }) => ino as InodeNumber))
   }

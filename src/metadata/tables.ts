@@ -9,6 +9,7 @@ import { NameLosses } from './name-loss.ts'
 import { NameTable } from './names.ts'
 import { Renames } from './rename.ts'
 import { SpaceTable } from './space.ts'
+import { TenancyTable } from './tenancy-table.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 import { XattrTable } from './xattrs.ts'
 
@@ -22,6 +23,7 @@ export class Tables {
   readonly layoutChanges: LayoutChanges
   readonly nameChanges: NameChanges
   readonly renames: Renames
+  readonly tenancies: TenancyTable
   readonly orphans: StatementSync
 
   constructor(db: DatabaseSync, marks: TransactionMarks) {
@@ -35,6 +37,7 @@ export class Tables {
     const losses = new NameLosses(this.inodes, this.extents, this.layoutChanges, marks)
     this.nameChanges = new NameChanges(this.inodes, this.names, this.xattrs, this.lostAndFound, losses, marks)
     this.renames = new Renames(this.inodes, this.names, this.lostAndFound, losses, marks)
+    this.tenancies = new TenancyTable(db)
     this.orphans = db.prepare('SELECT ino FROM inodes WHERE nlink = 0 ORDER BY ino')
   }
 }

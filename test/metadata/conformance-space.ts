@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import type { BlockCount } from '../../src/units.ts'
-import { create, everythingBusy, fileOf, LATER, made, nothing, range, unexpected } from './subject.ts'
+import {
+  create,
+  everythingBusy,
+  everythingSequestered,
+  fileOf,
+  LATER,
+  made,
+  nothing,
+  range,
+  unexpected,
+} from './subject.ts'
 import type { MakeMetadata } from './subject.ts'
 
 export function spaceConformance(name: string, make: MakeMetadata): void {
@@ -94,6 +104,54 @@ export function spaceConformance(name: string, make: MakeMetadata): void {
           [5, 4],
         ],
       )
+    })
+
+    test('promise 11: tenancies say of each block once what it is used for, in order, from and to any block', async (t) => {
+      const { metadata } = await made(t, make, 32)
+      await fileOf(metadata, 'a', 4)
+      const file = await fileOf(metadata, 'b', 8)
+      await metadata.changeLayout({ ino: file, remove: [range(2, 4)], nowNs: LATER }, everythingBusy)
+      await metadata.changeLayout({ ino: file, remove: [range(6, 8)], nowNs: LATER }, everythingSequestered)
+      const all = await metadata.tenancies({ start: 0, end: 32 })
+      const inWords = ({ start, count, ...rest }: (typeof all)[number]) =>
+        `${start}+${count} ${rest.use === 'file' ? `${rest.isLost ? 'lost' : 'file'} ${rest.fileBlock}` : rest.use}`
+      assert.deepEqual(all.map(inWords), [
+        '0+4 file 0',
+        '4+2 file 0',
+        '6+2 busy',
+        '8+2 file 4',
+        '10+2 lost 0',
+        '12+20 free',
+      ])
+      assert.equal(all[1].use === 'file' && all[1].ino, file)
+      const usesOf = (some: typeof all) =>
+        some.flatMap((each) => Array.from({ length: each.count }, (_, i) => `${each.start + i} ${each.use}`))
+      for (let start = 0; start < 32; start++) {
+        for (const end of [start + 1, Math.min(32, start + 5), 32]) {
+          const some = await metadata.tenancies({ start, end })
+          assert.deepEqual(usesOf(some), usesOf(all).slice(start, end))
+          const first = some[0]
+          if (first.use === 'file' && start === 9) assert.equal(first.fileBlock, 5)
+        }
+      }
+      assert.deepEqual(await metadata.tenancies({ start: 40, end: 50 }), [])
+    })
+
+    test('tenancies in portions are the same as at once', async (t) => {
+      const { metadata } = await made(t, make, 64)
+      for (let i = 0; i < 6; i++) await fileOf(metadata, `f${i}`, 3)
+      await metadata.reserve(5, nothing)
+      const all = await metadata.tenancies({ start: 2, end: 64 })
+      for (const limit of [1, 2, 3, 7]) {
+        const portions = []
+        for (let start = 2; start < 64;) {
+          const portion = await metadata.tenancies({ start, end: 64, limit })
+          assert.ok(portion.length > 0 && portion.length <= limit)
+          portions.push(...portion)
+          start = portion.at(-1)!.start + portion.at(-1)!.count
+        }
+        assert.deepEqual(portions, all)
+      }
     })
 
     test('a pool grows by free blocks and never shrinks', async (t) => {

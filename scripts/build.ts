@@ -1,6 +1,6 @@
-/** Makes dist/ from src/, anew each time: what is published holds no file that src/ no longer has. */
+/** Makes dist/ from src/, and dist/web, the inspector's page, from web/, anew each time: what is published holds no file that src/ no longer has. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -8,4 +8,6 @@ process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 const { status } = spawnSync('tsc', ['--project', 'tsconfig.build.json'], { stdio: 'inherit' })
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
-process.exitCode = status ?? 1
+const page = spawnSync('vite', ['build', 'web', '--logLevel', 'warn'], { stdio: 'inherit' })
+if (page.status === 0) cpSync('web/dist', 'dist/web', { recursive: true })
+process.exitCode = (status ?? 1) || (page.status ?? 1)

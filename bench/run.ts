@@ -1,10 +1,12 @@
 /**
- * `npm run bench [-- pins truncates wait leases files names fs memory mount] [-- --json]`: measures and prints one table. Figures are ratios
+ * `npm run bench [-- pins truncates wait leases files names fs memory mount http large] [-- --json]`: measures and prints one table. Figures are ratios
  * within one run; nothing here asserts a time.
  */
 import { cpus } from 'node:os'
 import { benchFsApi } from './fs-api.ts'
+import { benchHttp } from './http.ts'
 import { benchLargeDirectories } from './large-directories.ts'
+import { benchLargePools } from './large-pools.ts'
 import { benchLeases } from './leases.ts'
 import { benchMakeAndRemove } from './make-and-remove.ts'
 import { benchMemory } from './memory.ts'
@@ -26,6 +28,8 @@ const benches: Record<string, () => Promise<Row[]>> = {
   fs: benchFsApi,
   memory: benchMemory,
   mount: benchMount,
+  http: benchHttp,
+  large: benchLargePools,
 }
 
 const words = process.argv.slice(2)

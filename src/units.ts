@@ -17,6 +17,12 @@ export type InodeNumber = Unit<'inode number'>
 /** Bytes in a block: one page of the host. Hosts with another page size are refused. */
 export const BLOCK_SIZE = 4096
 
+/**
+ * Blocks of a device's file in front of block 0, for its label (device/label.ts). Block *n* is page *n* + LABEL_BLOCKS of the
+ * file: it counts wherever the kernel's pages do.
+ */
+export const LABEL_BLOCKS = 1
+
 /** Device block numbers are 32 bit words in the pin table: 16 TiB less one block. */
 export const MAX_DEVICE_BLOCKS = 0xffff_ffff
 

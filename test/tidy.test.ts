@@ -20,7 +20,7 @@ const layers = [
   ['http'],
   ['fuse'],
   ['index.ts'],
-  ['fs', 'metrics'],
+  ['fs', 'archive', 'metrics'],
   ['pool'],
   ['files'],
   ['layout'],

@@ -18,4 +18,4 @@ export interface FailureCodes {
 export const USUAL_CODES: FailureCodes = { failed: ExitCode.failed, usage: ExitCode.usage }
 
 /** Those of fsck(8). */
-export const FsckCode = { clean: 0, errorsLeft: 4, failed: 8, usage: 16, interrupted: 32 } as const
+export const FsckCode = { clean: 0, corrected: 1, errorsLeft: 4, failed: 8, usage: 16, interrupted: 32 } as const

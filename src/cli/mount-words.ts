@@ -10,11 +10,21 @@ import { BUSY_POLICIES } from './options.ts'
 const isForOthers = (word: string): boolean =>
   /^(?:defaults|auto|noauto|nofail|_netdev|user|users|nouser|owner|group|uhelper|comment|x-.*|X-.*)(?:=|$)/.test(word)
 
+/** What the kernel says of a mount, and mount(8) repeats when it remounts. */
+const isOfMounted = (word: string): boolean => /^(?:user_id|group_id)=/.test(word)
+
+export interface MountWords extends MountOptions {
+  /** The pool is mounted already, and its mount is to become another one. */
+  readonly remounts?: boolean
+}
+
 /** Adds what the words of one `-o` say to what those before it said; the last one counts. */
-export function parseMountWords(text: string, before: MountOptions = {}): MountOptions {
-  const options = { ...before }
-  for (const word of text.split(',')) {
-    if (word !== '' && !isForOthers(word)) Object.assign(options, optionOf(word, options))
+export function parseMountWords(text: string, before: MountWords = {}): MountWords {
+  const words = text.split(',').filter((word) => word !== '' && !isForOthers(word))
+  const remounts = before.remounts === true || words.includes('remount')
+  const options = remounts ? { ...before, remounts } : { ...before }
+  for (const word of words) {
+    if (word !== 'remount' && !(remounts && isOfMounted(word))) Object.assign(options, optionOf(word, options))
   }
   return options
 }
@@ -36,7 +46,7 @@ function optionOf(word: string, { flags = [] }: MountOptions): MountOptions {
     return { timeoutMs: parseDuration(value) }
   }
   throw new InvalidArgumentError(
-    `There is no '${word}'; there are ro, allow_other, cache=, busy=, timeout= and flags of mount(8).`,
+    `There is no '${word}'; there are ro, allow_other, cache=, busy=, timeout=, remount and flags of mount(8).`,
   )
 }
 

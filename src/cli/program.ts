@@ -16,8 +16,11 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   'Pools:': {
     mkfs: async () => (await import('./commands/mkfs.ts')).mkfsVerb(),
     grow: async () => (await import('./commands/grow.ts')).growVerb(),
+    stats: async () => (await import('./commands/stats.ts')).statsVerb(),
     df: async () => (await import('./commands/df.ts')).dfVerb(),
     fsck: async () => (await import('./commands/fsck.ts')).fsckVerb(),
+    dump: async () => (await import('./commands/dump.ts')).dumpVerb(),
+    load: async () => (await import('./commands/load.ts')).loadVerb(),
     reap: async () => (await import('./commands/reap.ts')).reapVerb(),
   },
   'Files:': {
@@ -41,6 +44,9 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     why: async () => (await import('./commands/why.ts')).whyVerb(),
     'flush-dma': async () => (await import('./commands/flush-dma.ts')).flushDmaVerb(),
     'lost+found': async () => (await import('./commands/lost-and-found.ts')).lostAndFoundVerb(),
+  },
+  'Serving:': {
+    serve: async () => (await import('./commands/serve.ts')).serveVerb(),
   },
   'Mounting:': {
     mount: async () => (await import('./commands/mount.ts')).mountVerb(),

@@ -13,6 +13,15 @@ export const withPool = <T>(run: Run, path: string, body: Body<T>): Promise<T> =
 export const withPoolToRead = <T>(run: Run, path: string, body: Body<T>): Promise<T> =>
   runOn(run, openToRead(path), body)
 
+/** The same for who wants no part in the pool: nothing is locked, made or written. */
+export const withPoolReadOnly = <T>(run: Run, path: string, body: Body<T>): Promise<T> =>
+  runOn(run, openReadOnly(path), body)
+
+async function openReadOnly(path: string): Promise<Pool> {
+  const { openPool } = await import('../index.ts')
+  return openPool(path, { readOnly: true })
+}
+
 async function openToWrite(path: string): Promise<Pool> {
   // Here and not above: help and usage errors need none of it, and it is most of what there is to load.
   const { openPool } = await import('../index.ts')

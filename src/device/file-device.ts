@@ -1,6 +1,8 @@
 /**
  * The device in a regular file of ext4, XFS, btrfs or tmpfs, mapped whole and shared.
  *
+ * In front of the blocks the file has a label (label.ts), which is the pool's to write.
+ *
  * Invariants, beside those of `device.ts`
  *   1. The file is sparse: a block takes space of the host from `allocate` to `discard`.
  *   2. On btrfs the file is NOCOW. Copy-on-write needs space at every write, also to an allocated block, and the lack of
@@ -31,6 +33,7 @@ import type { BlockCount, Run } from '../units.ts'
 import { checkBlockCount, checkRun } from './bounds.ts'
 import type { Device } from './device.ts'
 import { GrowingMap } from './growing-map.ts'
+import { DATA_START } from './label.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 
@@ -52,7 +55,7 @@ export class FileDevice implements Device {
       const { type } = fileSystemOf(fd)
       if (type === 'btrfs') setNoCopyOnWrite(fd)
       checkHost(fd, path)
-      ftruncateSync(fd, bytesOf(blockCount))
+      ftruncateSync(fd, fileSizeOf(blockCount))
       // asks for what the file system must be able to do, while it is easy to say no
       allocateSpaceWhole(fd, 0, BLOCK_SIZE)
       punchHole(fd, 0, BLOCK_SIZE)
@@ -82,7 +85,7 @@ export class FileDevice implements Device {
   private constructor(path: string, fd: number, blockCount: BlockCount) {
     this.path = path
     this.#fd = fd
-    this.#map = new GrowingMap(fd, blockCount)
+    this.#map = new GrowingMap(fd, DATA_START, blockCount)
     this.#blockCount = blockCount
   }
 
@@ -105,7 +108,7 @@ export class FileDevice implements Device {
     this.#check(run)
     this.#refuseAfterFailure('fallocate')
     try {
-      allocateSpaceWhole(this.#fd, bytesOf(run.start), bytesOf(run.count))
+      allocateSpaceWhole(this.#fd, DATA_START + bytesOf(run.start), bytesOf(run.count))
     } catch (error) {
       throw withPath(error, this.path)
     }
@@ -114,7 +117,7 @@ export class FileDevice implements Device {
   discard(run: Run): void {
     this.#check(run)
     try {
-      punchHole(this.#fd, bytesOf(run.start), bytesOf(run.count))
+      punchHole(this.#fd, DATA_START + bytesOf(run.start), bytesOf(run.count))
     } catch (error) {
       throw withPath(error, this.path)
     }
@@ -158,7 +161,7 @@ export class FileDevice implements Device {
     checkBlockCount(blockCount)
     if (blockCount <= this.#blockCount) return
     // Not ftruncate: another process may have grown it further since we looked, and that would cut it off.
-    if (fstatSync(this.#fd).size < bytesOf(blockCount)) extendTo(this.#fd, bytesOf(blockCount))
+    if (fstatSync(this.#fd).size < fileSizeOf(blockCount)) extendTo(this.#fd, fileSizeOf(blockCount))
     this.#adopt(blockCount)
   }
 
@@ -187,7 +190,7 @@ export class FileDevice implements Device {
 
   /** Another process may have grown the device, and files have blocks there since. */
   #lookForGrowth(): void {
-    const blockCount = Math.floor(fstatSync(this.#fd).size / BLOCK_SIZE) as BlockCount
+    const blockCount = Math.floor((fstatSync(this.#fd).size - DATA_START) / BLOCK_SIZE) as BlockCount
     if (blockCount > this.#blockCount) this.#adopt(blockCount)
   }
 
@@ -202,6 +205,9 @@ export class FileDevice implements Device {
     throw systemError('EIO', explanation, { syscall, path: this.path, cause: this.#failure })
   }
 }
+
+/** Bytes of the file of a device of so many blocks. */
+export const fileSizeOf = (blockCount: number): number => DATA_START + bytesOf(blockCount)
 
 /** Opens the file of a device that is there, for reading only. Checked as `FileDevice.open` checks it. */
 export function openForReads(path: string, blockCount: BlockCount): number {
@@ -266,8 +272,8 @@ function checkHost(fd: number, path: string): void {
 
 function checkSize(fd: number, path: string, blockCount: number): void {
   const { size } = fstatSync(fd)
-  if (size >= bytesOf(blockCount)) return
-  const explanation = `the device has ${size} bytes and should have ${bytesOf(blockCount)}; restore it from a backup`
+  if (size >= fileSizeOf(blockCount)) return
+  const explanation = `the device file has ${size} bytes and should have ${fileSizeOf(blockCount)}; restore it from a backup`
   throw systemError('EUCLEAN', explanation, { syscall: 'fstat', path })
 }
 

@@ -17,12 +17,14 @@ import type { Run } from '../units.ts'
 
 export class GrowingMap {
   readonly #fd: number
+  readonly #start: number
   /** The newest last. */
   readonly #mappings: MappedMemory[] = []
 
-  /** The descriptor must stay open until `unmap`, or no `grow` may follow. */
-  constructor(fd: number, blockCount: number) {
+  /** Block 0 is at byte `start` of the file. The descriptor must stay open until `unmap`, or no `grow` may follow. */
+  constructor(fd: number, start: number, blockCount: number) {
     this.#fd = fd
+    this.#start = start
     this.grow(blockCount)
   }
 
@@ -42,7 +44,7 @@ export class GrowingMap {
   grow(blockCount: number): void {
     const newest = this.#mappings.at(-1)
     if (newest !== undefined && newest.length >= bytesOf(blockCount)) return
-    this.#mappings.push(mapShared(this.#fd, 0, bytesOf(2 ** Math.ceil(Math.log2(blockCount)))))
+    this.#mappings.push(mapShared(this.#fd, this.#start, bytesOf(2 ** Math.ceil(Math.log2(blockCount)))))
   }
 
   unmap(): void {

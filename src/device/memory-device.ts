@@ -52,7 +52,7 @@ export class MemoryDevice implements Device {
   }
 
   private constructor(shared: Shared, blockCount: BlockCount) {
-    this.#map = new GrowingMap(shared.fd, blockCount)
+    this.#map = new GrowingMap(shared.fd, 0, blockCount)
     this.#shared = shared
     this.#blockCount = blockCount
     shared.openings++

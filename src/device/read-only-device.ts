@@ -20,6 +20,7 @@ import type { BlockCount } from '../units.ts'
 import { checkBlockCount } from './bounds.ts'
 import type { Device } from './device.ts'
 import { openForReads } from './file-device.ts'
+import { DATA_START } from './label.ts'
 
 /** Reads up to this length share one piece of memory. */
 const SCRATCH_BYTES = 1 << 20
@@ -48,7 +49,7 @@ export class ReadOnlyDevice implements Device {
     assert(this.#isOpen, 'the device is open')
     const target = length > SCRATCH_BYTES ? new Uint8Array(length) : this.#scratchOf(length)
     for (let done = 0; done < length;) {
-      const count = readSync(this.#fd, target, done, length - done, start + done)
+      const count = readSync(this.#fd, target, done, length - done, DATA_START + start + done)
       if (count === 0) {
         const explanation = `the device ends before byte ${start + length}; check the pool with fsck`
         throw systemError('EUCLEAN', explanation, { syscall: 'read', path: this.path })

@@ -2,11 +2,11 @@
 import { checkChoice, invalidValue, named, outOfRange, systemError, wrongType } from '../errors.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { AttributeChange, BusyPolicy, DaxMode, Inode, XattrMode } from '../metadata/metadata.ts'
-import { XATTR_NAME_MAX } from '../metadata/metadata.ts'
+import { BUSY_POLICIES, DAX_MODES, XATTR_NAME_MAX, XATTR_NAMESPACES } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { ACCESS_ACL, isAcl, removing, settingAccess, settingDefault, settingMode } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
-import { BUSY_POLICIES, DAX_MODES, limitsOf } from './file-system.ts'
+import { limitsOf } from './file-system.ts'
 import { nowNs, storeTimes } from './growth.ts'
 
 /** What an attribute is changed of. */
@@ -47,6 +47,8 @@ export async function changeAttributes(
   const before = fs.marks.current(ino)
   const inode = await named(syscall, path, () => fs.metadata.setAttributes(ino, set, patienceOf(fs.table, limits)))
   fs.known.inodeChanged(before, inode)
+  if (attributes.along === undefined) fs.known.xattrsStayed(ino, before)
+  fs.openInodes.get(ino)?.attributesChanged(fs.marks, before, inode)
   return inode
 }
 
@@ -114,9 +116,6 @@ export async function setPolicies(fs: FileSystem, subject: Subject, { busy, dax 
   })
 }
 
-/** Namespaces of extended attributes, as in xattr(7). 'user' is for files and directories only. */
-const NAMESPACES: readonly string[] = ['user.', 'trusted.', 'security.', 'system.']
-
 /** EOPNOTSUPP for a name of no namespace, EINVAL for one that is only a namespace, ERANGE for a long one; for 'user.' on a
  * symlink or node `codeOfUser`: there can be none to read, and none may be made. */
 function checkXattrName(name: string, { kind }: Inode, syscall: string, path: string, codeOfUser = 'EPERM'): void {
@@ -124,9 +123,9 @@ function checkXattrName(name: string, { kind }: Inode, syscall: string, path: st
   if (name.includes('\0')) throw invalidValue('name', 'must be a string without null bytes', name)
   if (name === '' || Buffer.byteLength(name) > XATTR_NAME_MAX)
     throw systemError('ERANGE', `an attribute's name has 1 to ${XATTR_NAME_MAX} bytes`, { syscall, path })
-  const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix))
+  const namespace = XATTR_NAMESPACES.find((prefix) => name.startsWith(prefix))
   if (namespace === undefined) {
-    const what = `the attribute's name must begin with one of ${NAMESPACES.join(' ')}`
+    const what = `the attribute's name must begin with one of ${XATTR_NAMESPACES.join(' ')}`
     throw systemError('EOPNOTSUPP', what, { syscall, path })
   }
   if (namespace === name)
@@ -138,7 +137,7 @@ function checkXattrName(name: string, { kind }: Inode, syscall: string, path: st
 /** ENODATA when there is none. */
 export async function xattrOf(fs: FileSystem, inode: Inode, name: string, path: string): Promise<Buffer> {
   checkXattrName(name, inode, 'getxattr', path, 'ENODATA')
-  const value = await named('getxattr', path, () => fs.metadata.xattr(inode.ino, name))
+  const value = await named('getxattr', path, () => fs.known.xattr(inode.ino, name))
   if (value === undefined)
     throw systemError('ENODATA', `there is no attribute '${name}'`, { syscall: 'getxattr', path })
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)

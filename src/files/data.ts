@@ -150,6 +150,17 @@ async function writePiece(
   }
 }
 
+/**
+ * Writes at most 1 MiB in place, at once. False, and nothing was written: it is not all mapped and below EOF as far as is
+ * known, or something stands in the way; `writeFrom` finds out. Price: 0.7 µs and the copy.
+ */
+export function writeNow(fs: FileSystem, open: OpenInode, data: Uint8Array, position: number): boolean {
+  if (fs.isReadOnly || !open.isCached || data.length > PIECE_BYTES || position + data.length > open.size) return false
+  if (copyIn(fs, open, data, position) !== undefined) return false
+  open.hasNewContent = true
+  return true
+}
+
 function copyIn(fs: FileSystem, open: OpenInode, data: Uint8Array, at: number): Obstacle | undefined {
   return withCopyClaim(fs, open, at, data.length, RecordFlag.write, false, (segment, bytes) => {
     const from = segment.offset - at
@@ -173,9 +184,8 @@ export function withCopyClaim(
   const { table } = fs
   const segments = segmentsOf(open, offset, length)
   if (!mayTrustHoles && hasHole(segments)) return 'hole'
-  const sinceMs = table.clock.coarseMs()
   const edges = edgesOfSegments(segments)
-  const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, sinceMs, edges }
+  const claim = { kind: RecordKind.copy, flags, ino: open.ino, offset, length, edges }
   const record = tryClaim(table, claim, runsOf(open, segments), open)
   if (typeof record === 'string') return record
   try {

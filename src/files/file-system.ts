@@ -7,7 +7,8 @@ import { Slot } from '../layout/format.ts'
 import { spaceHolders } from '../layout/held-back.ts'
 import { describeHolders, listHolders } from '../layout/holders.ts'
 import type { Limits } from '../layout/waiting.ts'
-import type { BusyPolicy, DaxMode, Inode, PoolProperties } from '../metadata/metadata.ts'
+import { BUSY_POLICIES } from '../metadata/metadata.ts'
+import type { BusyPolicy, Inode, PoolProperties } from '../metadata/metadata.ts'
 import type { Holder } from '../errors.ts'
 import { checkBytes, checkChoice, codeOf, openForReading, systemError, wrongType } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
@@ -53,9 +54,6 @@ export interface BusyOptions extends WaitOptions {
 }
 
 export const DEFAULT_TIMEOUT_MS = 45_000
-
-export const BUSY_POLICIES: readonly BusyPolicy[] = ['fail', 'wait', 'sequester']
-export const DAX_MODES: readonly DaxMode[] = ['always', 'never']
 
 /** EROFS in a pool that is open for reading only. */
 export function mustBeWritable({ isReadOnly }: Pick<FileSystem, 'isReadOnly'>, syscall: string, path?: string): void {

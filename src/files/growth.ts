@@ -60,16 +60,17 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
   const allocate = async (): Promise<void> => {
     isBroken = false
     const generation = fs.table.generation(open.bucket)
+    const before = fs.marks.current(open.ino)
     let mark = UNKNOWN
-    const prepare = (runs: readonly Run[], before: Layout): void => {
+    const prepare = (runs: readonly Run[], found: Layout): void => {
       mark = fs.marks.expected(open.ino)
-      extentsBefore = before.extents
+      extentsBefore = found.extents
       // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
       for (const run of runs) fs.device.allocate(run)
-      const from = before.inode.size
+      const from = found.inode.size
       if (!isGrowing || from >= end) return
       // Fresh blocks are zero; only what was there past EOF may not be.
-      open.adopt(before, generation, UNKNOWN)
+      open.adopt(found, generation, UNKNOWN)
       // Stable pins end before EOF: what is zeroed here is theirs nowhere.
       isBroken = copyUnderClaim(fs, open, from, end, (_, bytes) => bytes.fill(0)) !== undefined
       if (isBroken) throw new Error('a layout change is being committed')
@@ -77,6 +78,7 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
     const growth = isGrowing ? { growTo: { size: end, nowNs: nowNs(fs) } } : {}
     const request = { ino: open.ino, range, preallocate: ahead, ...growth }
     open.adopt(await fs.metadata.allocate(request, prepare, patienceOf(fs.table, limits)), generation, mark)
+    fs.known.xattrsStayed(open.ino, before)
   }
   do {
     await withSpace(fs, syscall, path, allocate).catch((error: unknown) => {
@@ -187,6 +189,7 @@ async function growWith(
   apply: (layout: Layout) => number | undefined,
 ): Promise<void> {
   const generation = fs.table.generation(open.bucket)
+  const before = fs.marks.current(open.ino)
   let mark = UNKNOWN
   const seen = (layout: Layout): number | undefined => {
     mark = fs.marks.expected(open.ino)
@@ -194,6 +197,7 @@ async function growWith(
     return apply(layout)
   }
   open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), seen, patienceOf(fs.table, limits)), generation, mark)
+  fs.known.xattrsStayed(open.ino, before)
 }
 
 /**
@@ -216,7 +220,6 @@ function copyUnderClaim(
     ino: open.ino,
     offset: start,
     length: end - start,
-    sinceMs: table.clock.coarseMs(),
     edges: 0,
   }
   const record = table.own.publish(claim, runsOf(open, segments))

@@ -4,8 +4,9 @@
  */
 import { named } from '../errors.ts'
 import type { Limits } from '../layout/waiting.ts'
+import { UNKNOWN } from '../layout/change-marks.ts'
 import { patienceOf } from '../layout/waiting.ts'
-import type { BusyPolicy, CreateRequest, Inode } from '../metadata/metadata.ts'
+import type { Along, BusyPolicy, CreateRequest, Inode } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { inheriting } from './acl.ts'
 import type { FileSystem } from './file-system.ts'
@@ -54,13 +55,34 @@ export async function makeInode(
   { limits, syscall, path }: Call,
   claim?: (ino: InodeNumber) => void,
 ): Promise<Inode> {
-  const along = inheriting(what.kind, what.mode, umask)
+  const inherited = inheriting(what.kind, what.mode, umask)
+  let isBare = true
+  const along: Along = (directory, xattrOf) => {
+    // The store is locked, and nothing of the directory changed yet.
+    const follows = inherited?.(directory, fs.known.isBare(parent) ? nothing : xattrOf) ?? {}
+    isBare = follows.xattrs === undefined || follows.xattrs.length === 0
+    return follows
+  }
+  let mark = UNKNOWN
+  const claimed = (ino: InodeNumber): void => {
+    mark = fs.marks.committing(ino)
+    claim?.(ino)
+  }
   const request = { parent, name, ...what, along, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
-  const inode = await named(syscall, path, () => fs.metadata.create(request, claim, patienceOf(fs.table, limits)))
-  if (name !== undefined) fs.known.nameChanged(parent, before, name, { ino: inode.ino, kind: inode.kind })
+  const inode = await named(syscall, path, () => fs.metadata.create(request, claimed, patienceOf(fs.table, limits)))
+  fs.known.made(inode, mark, isBare)
+  if (name !== undefined) {
+    const dentry = { ino: inode.ino, kind: inode.kind }
+    fs.known.entryChanged({ parent, name }, before, dentry, {
+      links: what.kind === 'directory' ? 1 : 0,
+      nowNs: request.nowNs,
+    })
+  }
   return inode
 }
+
+const nothing = (): undefined => undefined
 
 /** Makes a file at a place and opens it. As `makeInode`. */
 export const makeOpen = (
@@ -75,12 +97,13 @@ export const makeOpen = (
 export async function makeLink(
   fs: FileSystem,
   ino: InodeNumber,
-  { parent, name }: NameIn,
+  at: NameIn,
   { limits, syscall, path, dest }: Call & { readonly dest: string },
 ): Promise<Inode> {
+  const { parent, name } = at
   const request = { ino, parent, name, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
   const inode = await named(syscall, path, () => fs.metadata.link(request, patienceOf(fs.table, limits)), dest)
-  fs.known.nameChanged(parent, before, name, { ino, kind: inode.kind })
+  fs.known.entryChanged(at, before, { ino, kind: inode.kind }, { links: 0, nowNs: request.nowNs })
   return inode
 }

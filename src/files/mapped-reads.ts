@@ -60,7 +60,6 @@ export function readMappedNow(
       ino: open.ino,
       offset: position,
       length: bytes,
-      sinceMs: fs.table.clock.coarseMs(),
       edges: edgesOfSegments(segments),
     }
     const record = tryClaim(fs.table, claim, runs, open)

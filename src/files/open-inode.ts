@@ -50,6 +50,8 @@ export class OpenInode implements Basis {
   /** What the cache was read under: a {@link Basis} of claims. */
   generation = 0
   arrivals = NEVER
+  /** Ranges that were pinned. */
+  readonly places = new Places()
   /** Everything known is so while this is the inode's change mark. */
   #mark = UNKNOWN
   extents: readonly Extent[] = []
@@ -57,7 +59,6 @@ export class OpenInode implements Basis {
   #hasNewContent = false
   #memory: (ArrayBuffer | undefined)[] = []
   #last = 0
-  readonly #places = new Places()
   readonly #device: Device
   readonly #changed: Set<OpenInode>
 
@@ -83,18 +84,31 @@ export class OpenInode implements Basis {
 
   /** Takes over a layout that was read after `generation` was, and is so while `mark` stands. */
   adopt(layout: Layout, generation: number, mark: number): void {
+    const hasMoved = !this.isCached || !isSame(this.extents, layout.extents)
+    if (hasMoved || layout.inode.size < this.size || layout.inode.dax !== this.inode.dax) this.places.clear()
+    if (hasMoved) {
+      this.extents = layout.extents
+      this.#memory = []
+      this.#last = 0
+    }
     this.#mark = mark
     this.inode = layout.inode
     this.size = layout.inode.size
     this.generation = generation
     this.arrivals = NEVER
-    if (!this.isCached || !isSame(this.extents, layout.extents)) {
-      this.extents = layout.extents
-      this.#memory = []
-      this.#places.clear()
-      this.#last = 0
-    }
     this.isCached = true
+  }
+
+  /**
+   * This participant has changed the inode's attributes and nothing else, in one transaction before which its mark was
+   * `before`: what is known stays so but for them, unless others have changed it, too (known.ts).
+   */
+  attributesChanged(marks: TableMarks, before: number, inode: Inode): void {
+    const after = (before + 2) | 0
+    if (before === UNKNOWN || this.#mark !== before || !marks.isCurrent(this.ino, after)) return
+    if (inode.dax !== this.inode.dax) this.places.clear()
+    this.inode = inode
+    this.#mark = after
   }
 
   /** Whether everything known is so now, the layout under its present generation included. */
@@ -161,9 +175,9 @@ export class OpenInode implements Basis {
     return (this.#memory[index] = this.#device.map({ start: deviceBlock, count }))
   }
 
-  /** A range that lies in one cached extent; undefined: it lies in several, or not in extents alone. */
+  /** A range below EOF that lies in one cached extent; undefined: it lies in several, or not in extents alone. */
   place(offset: number, length: number): Place | undefined {
-    return this.#places.get(offset, length) ?? this.#resolve(offset, length)
+    return this.places.get(offset, length) ?? this.#resolve(offset, length)
   }
 
   #resolve(offset: number, length: number): Place | undefined {
@@ -171,17 +185,16 @@ export class OpenInode implements Basis {
     if (index < 0) return undefined
     const extent = this.extents[index]
     if (offset + length > (extent.fileBlock + extent.count) * BLOCK_SIZE) return undefined
-    return this.#places.add(this.ino, offset, length, extent, index)
+    return this.places.add(this.ino, offset, length, extent, index)
   }
 
   /** No handle is left: what only pins want is not kept for the next open. */
   dropPlaces(): void {
-    this.#places.clear()
+    this.places.clear()
   }
 
-  /** The bytes of a place, one view for all pins that are not revocable. Touch it under a claim only. */
-  viewOf(place: Place): Uint8Array {
-    if (place.view !== undefined) return place.view
+  /** Makes the view of a place, one for all pins that are not revocable. Touch it under a claim only. */
+  makeView(place: Place): Uint8Array {
     const { offset, length, extent } = place
     const at = offset - this.extents[extent].fileBlock * BLOCK_SIZE
     return (place.view = new Uint8Array(this.memory(extent), at, length))

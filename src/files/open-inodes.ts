@@ -158,7 +158,8 @@ export class OpenInodes {
       return undefined
     }
     this.#byNumber.delete(open.ino)
-    return fs.isReadOnly ? undefined : removeIfOrphan(fs, open.ino)
+    const isNamed = (fs.known.inode(open.ino)?.nlink ?? 0) > 0
+    return fs.isReadOnly || isNamed ? undefined : removeIfOrphan(fs, open.ino)
   }
 
   #keep(open: OpenInode): void {
@@ -195,12 +196,11 @@ async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
 }
 
 /** Filled anew for each record. */
-const claim: Claim = { kind: RecordKind.open, flags: 0, ino: 0, offset: 0, length: 0, sinceMs: 0, edges: 0 }
+const claim: Claim = { kind: RecordKind.open, flags: 0, ino: 0, offset: 0, length: 0, edges: 0 }
 const NO_RUNS: readonly Run[] = []
 
 function publishOpen(fs: FileSystem, ino: InodeNumber): number {
   claim.ino = ino
-  claim.sinceMs = fs.table.clock.coarseMs()
   const record = fs.table.own.publish(claim, NO_RUNS)
   fs.table.own.grant(record)
   return record

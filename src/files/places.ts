@@ -2,8 +2,9 @@
  * Places: ranges of an open inode that a pin was asked for, resolved to their blocks. Programs pin the same ranges again
  * and again, so some are kept: a place says where its blocks are, and has the view of pins that are not revocable.
  *
- * Invariant. A place says what the cached extents say: when they change, all places go (open-inode.ts). Whether the
- * extents still hold is the business of the claim, for a place as for a range just resolved.
+ * Invariant. A place says what the cache of the inode says, of a range that lies below the cached EOF and is pinned by direct
+ * access: when extents or policy change, or the file gets shorter, all places go (open-inode.ts). Whether the cache still
+ * holds is the business of the claim, for a place as for a range just resolved.
  *
  * Price: 250 bytes for each place kept, with its view.
  */
@@ -13,7 +14,7 @@ import { RecordKind } from '../layout/format.ts'
 import type { BlockCount, DeviceBlock, Extent, InodeNumber, Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 
-/** A range in one run of blocks; as a claim, ready to be published: `flags` and `sinceMs` are set for each pin. */
+/** A range in one run of blocks; as a claim, ready to be published: `flags` are set for each pin. */
 export interface Place extends Claim, Run {
   /** Index of the cached extent. */
   readonly extent: number
@@ -46,7 +47,6 @@ export class Places {
       ino,
       offset,
       length,
-      sinceMs: 0,
       edges: edgesOf(offset, length),
       start: (deviceBlock + first - fileBlock) as DeviceBlock,
       count: (Math.ceil((offset + length) / BLOCK_SIZE) - first) as BlockCount,

@@ -36,10 +36,19 @@ export async function cuttingOf(
   return { ...call, busy: busyPolicyOf(fs, open.inode, { busy }), ownLeases }
 }
 
-/** Sets the size. Shorter: everything from there on goes. Longer: zeros, no blocks. */
-export function resize(fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> {
+/**
+ * Sets the size. Shorter: everything from there on goes. The same: blocks past EOF go, as on ext4 and XFS. Longer: zeros, no
+ * blocks.
+ */
+export async function resize(fs: FileSystem, open: OpenInode, size: number, how: Cutting): Promise<void> {
+  if (size === open.size && hasBlocksPastEnd(open)) await cut(fs, open, how, { start: 'past end', end: MAX_FILE_SIZE })
   if (size >= open.size) return growTo(fs, open, size, how.limits, how.path)
-  return cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size, cause: 'truncate' })
+  await cut(fs, open, how, { start: size, end: MAX_FILE_SIZE, sizeAfter: () => size, cause: 'truncate' })
+}
+
+function hasBlocksPastEnd({ extents, size }: OpenInode): boolean {
+  const last = extents.at(-1)
+  return last !== undefined && (last.fileBlock + last.count - 1) * BLOCK_SIZE >= size
 }
 
 /** Bytes [start, end) become a hole, as far as the file goes; the size stays. */

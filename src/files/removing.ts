@@ -15,22 +15,26 @@ import { nowNs } from './growth.ts'
 import type { BusyCall, Call, NameIn } from './making.ts'
 import { removeIfOrphan } from './open-inodes.ts'
 
-/** What is in lost+found is no ordinary file: it can be read and removed. */
-export const isInLostAndFound = ({ parent }: Pick<NameIn, 'parent'>): boolean => parent === LOST_AND_FOUND_INODE
+/**
+ * What is in lost+found is no ordinary file: it can be read and removed. What fsck reconnected there, as `#INODE`, is one.
+ */
+export const isInLostAndFound = ({ parent, name }: Pick<NameIn, 'parent' | 'name'>): boolean =>
+  parent === LOST_AND_FOUND_INODE && !name.startsWith('#')
 
 /**
  * Takes a name away that is no directory's; in lost+found the file itself. Returns the inode after it; undefined: it was of
  * lost+found. ENOENT, EISDIR, and by policy EBUSY, ETIMEDOUT with holders.
  */
-export async function removeName(fs: FileSystem, { parent, name }: NameIn, call: BusyCall): Promise<NameLoss> {
+export async function removeName(fs: FileSystem, at: NameIn, call: BusyCall): Promise<NameLoss> {
+  const { parent, name } = at
   const { syscall, path } = call
-  if (isInLostAndFound({ parent })) return removeLost(fs, name, call)
+  if (isInLostAndFound({ parent, name })) return removeLost(fs, name, call)
   const request = { parent, name, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
   const loss = await takeName(fs, call, path, (decide, patience) =>
     named(syscall, path, () => fs.metadata.unlink(request, decide, patience)),
   )
-  fs.known.nameChanged(parent, before, name, null)
+  fs.known.entryChanged(at, before, null, { links: 0, nowNs: request.nowNs })
   return loss
 }
 
@@ -45,15 +49,12 @@ async function removeLost(fs: FileSystem, name: string, { syscall, path }: Call)
 }
 
 /** Removes an empty directory; returns it as it was last. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (lost+found). */
-export async function removeDirectory(
-  fs: FileSystem,
-  { parent, name }: NameIn,
-  { syscall, path, limits }: Call,
-): Promise<Inode> {
+export async function removeDirectory(fs: FileSystem, at: NameIn, { syscall, path, limits }: Call): Promise<Inode> {
+  const { parent, name } = at
   const request = { parent, name, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
   const inode = await named(syscall, path, () => fs.metadata.removeDirectory(request, patienceOf(fs.table, limits)))
-  fs.known.nameChanged(parent, before, name, null)
+  fs.known.entryChanged(at, before, null, { links: -1, nowNs: request.nowNs })
   return inode
 }
 

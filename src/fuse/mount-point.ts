@@ -7,6 +7,7 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf, systemError } from '../errors.ts'
+import { serverOf } from './server-of.ts'
 
 /** `fuse.holdfast` in /proc/mounts, and for mount(8). */
 export const FILE_SYSTEM_TYPE = 'fuse.holdfast'
@@ -16,6 +17,8 @@ export interface MountEntry {
   readonly dir: string
   readonly type: string
   readonly source: string
+  /** Of the mount, by the words of mount(8). */
+  readonly flags: readonly string[]
 }
 
 const unescaped = (text: string): string =>
@@ -28,7 +31,8 @@ function mountEntries(): MountEntry[] {
     const [before, after] = line.split(' - ')
     const [type, source] = after.split(' ')
     const text = (escaped: string): string => Buffer.from(unescaped(escaped), 'latin1').toString()
-    return { dir: text(before.split(' ')[4]), type, source: text(source) }
+    const [, , , , dir, flags] = before.split(' ')
+    return { dir: text(dir), type, source: text(source), flags: flags.split(',') }
   })
 }
 
@@ -61,7 +65,11 @@ export function requireMountPoint(dir: string): string {
   const path = mountPointPath(dir)
   const detail = { syscall: 'mount', path: dir }
   if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
-    throw systemError('EBUSY', `a pool is mounted here already; unmount it first: holdfast umount '${path}'`, detail)
+    const what =
+      serverOf(path) === undefined && process.getuid?.() === 0
+        ? 'the process that served the pool mounted here has ended'
+        : 'a pool is mounted here already'
+    throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
   }
   let isDirectory: boolean
   try {
@@ -72,4 +80,14 @@ export function requireMountPoint(dir: string): string {
   }
   if (!isDirectory) throw systemError('ENOTDIR', 'only on a directory can be mounted', detail)
   return path
+}
+
+/** What is mounted on a directory, which must be a pool. EINVAL: none is. */
+export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): MountEntry {
+  const path = mountPointPath(dir)
+  const entry = mountedAt(path)
+  const detail = { syscall, path: dir }
+  if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
+  if (entry.type === FILE_SYSTEM_TYPE) return entry
+  throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use ${syscall}(8)`, detail)
 }

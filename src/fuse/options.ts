@@ -1,6 +1,6 @@
 /** How a pool is mounted. */
 import { checkBytes, checkChoice, invalidValue, wrongType } from '../errors.ts'
-import { BUSY_POLICIES } from '../files/file-system.ts'
+import { BUSY_POLICIES } from '../metadata/metadata.ts'
 import type { BusyPolicy } from '../index.ts'
 import { MOUNT_FLAGS } from '../platform/mount.ts'
 

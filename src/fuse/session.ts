@@ -1,7 +1,7 @@
 /**
  * A session with the kernel: requests are read from the device one at a time, handed to their operation, and answered.
  *
- * States of a request: *read* → *done* (its operation answered at once, or before the microtasks ran out) or *pending* → done.
+ * States of a request: *read* → *done* (its operation answered at once, or before the event loop had a turn) or *pending* → done.
  * A pending one has the buffer it was read into to itself; the next requests are read into another one.
  *
  * Invariants
@@ -11,8 +11,8 @@
  *   3. `Reply.done` is called once, after the kernel has taken the reply or refused it, and before the next request is read.
  *   4. A request is in `#pending` from the moment its operation is known to be unfinished until it is answered.
  *
- * Concurrency. One thread, so nothing happens between two lines but at an `await`, and of those there is one: while an
- * operation's promise is given its chance. Nothing is read meanwhile. After it, a reply may go out between any two requests,
+ * Concurrency. One thread, so nothing happens between two lines but while an operation's promise is given its chance: until
+ * it settles, or the event loop has its turn. Nothing is read meanwhile. After it, a reply may go out between any two requests,
  * from the operation's own promise: the kernel finds the request by its number, and the device takes whole messages.
  *
  * INTERRUPT names a request that was read before: the kernel sends one only for what it has handed out (FR_SENT), and
@@ -22,9 +22,11 @@
  * stopped waiting or with success when it was past that; its caller waits for it either way, even when killed. So
  * operations that wait must take `request.signal`.
  */
-import { readSync, writeSync, writevSync } from 'node:fs'
+import { writevSync } from 'node:fs'
 import { constants } from 'node:os'
-import { codeOf } from '../errors.ts'
+import { getSystemErrorName } from 'node:util'
+import { systemError } from '../errors.ts'
+import { readMessage, writeMessage } from '../platform/messages.ts'
 import { LiveRequest } from './live-request.ts'
 import { negotiate, REQUEST_BYTES } from './negotiation.ts'
 import type { Answer, Mounted, Operation, Reply } from './request.ts'
@@ -49,20 +51,16 @@ export interface SessionParts {
 /** `nothing`: there was no request after all. `ended`: the file system is unmounted, or was aborted. */
 export type Step = 'answered' | 'pending' | 'nothing' | 'ended'
 
-/**
- * Most operations on a pool need no more than some ten microtasks when they need not wait. One that has not settled after so
- * many is waiting for something. 0.1 µs each.
- */
-const MICROTASKS_MAX = 64
-const nextMicrotask = Promise.resolve()
 /** For pending requests to settle at the end. */
 const ENDING_MS_MAX = 1000
 /** Buffers kept for the requests after a pending one. */
 const SPARE_BUFFERS_MAX = 4
+/** For errors. */
+const DEVICE = '/dev/fuse'
 /** Replies of one part up to this size are copied behind their header: cheaper than a write of two parts. */
 const COPIED_BYTES_MAX = 1024
 
-const { EIO, ENOSYS } = constants.errno
+const { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT, ENOSYS, EPERM } = constants.errno
 
 export class Session {
   readonly #parts: SessionParts
@@ -73,6 +71,9 @@ export class Session {
   #buffer: Buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES)
   #mounted: Mounted | undefined
   #hasEnded = false
+  /** Makes the operation that is given its chance a pending one. */
+  #onTurn: (() => void) | undefined
+  #isTurnAsked = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
@@ -85,8 +86,8 @@ export class Session {
 
   /** Reads one request and hands it to its operation. Not to be called again before the promise is settled, if there is one. */
   next(): Step | Promise<Step> {
-    const length = this.#read()
-    if (typeof length === 'string') return length
+    const length = readMessage(this.#parts.fd, this.#buffer)
+    if (length < 0) return this.#unread(length)
     const bytes = this.#buffer
     const opcode = bytes.readUInt32LE(InHeader.opcode)
     const request = new LiveRequest(bytes, length)
@@ -115,23 +116,23 @@ export class Session {
     while (this.#pending.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1))
   }
 
-  #read(): number | Step {
-    try {
-      return readSync(this.#parts.fd, this.#buffer)
-    } catch (error) {
-      switch (codeOf(error)) {
-        // unmounted, or aborted
-        case 'ENODEV':
-        case 'ECONNABORTED':
-          return 'ended'
-        // a signal; somebody killed the caller before we came to it; a request that was taken back while it was copied
-        case 'EINTR':
-        case 'EAGAIN':
-        case 'ENOENT':
-          return 'nothing'
-        default:
-          throw error
-      }
+  /** Why there is no request to carry out, by what read(2) said. */
+  #unread(errno: number): Step {
+    switch (-errno) {
+      // unmounted, or aborted
+      case ENODEV:
+      case ECONNABORTED:
+        return 'ended'
+      // a signal; there is none; somebody killed the caller before we came to it; it was taken back while it was copied
+      case EINTR:
+      case EAGAIN:
+      case ENOENT:
+        return 'nothing'
+      default:
+        throw systemError(getSystemErrorName(errno), 'the next request cannot be read', {
+          syscall: 'read',
+          path: DEVICE,
+        })
     }
   }
 
@@ -156,28 +157,47 @@ export class Session {
     return opcode === Opcode.destroy ? this.#answer(request, { parts: [] }) : this.#refuse(request, -EIO)
   }
 
-  /** Gives the operation its chance to settle without the event loop; if it does not, it is pending. */
-  async #settle(request: LiveRequest, promise: Promise<Answer>): Promise<Step> {
-    let isSettled = false
-    void promise.then(
-      (answer) => {
-        isSettled = true
+  /**
+   * Gives the operation its chance to settle without the event loop: most need no more than some microtasks. When those
+   * have run out, and the event loop has its turn, it is waiting for something: pending.
+   */
+  #settle(request: LiveRequest, promise: Promise<Answer>): Promise<Step> {
+    return new Promise((resolve) => {
+      const becomesPending = (): void => {
+        this.#pending.set(request.unique, request)
+        this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
+        resolve('pending')
+      }
+      const settled = (): void => {
+        // Once it is pending, this may be another one's.
+        if (this.#onTurn === becomesPending) this.#onTurn = undefined
         this.#leave(request)
-        this.#answer(request, answer)
-      },
-      (error: unknown) => {
-        isSettled = true
-        this.#leave(request)
-        this.#fail(request, error)
-      },
-    )
-    for (let hops = 0; hops < MICROTASKS_MAX; hops++) {
-      await nextMicrotask
-      if (isSettled) return 'answered'
-    }
-    this.#pending.set(request.unique, request)
-    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
-    return 'pending'
+      }
+      promise.then(
+        (answer) => {
+          settled()
+          resolve(this.#answer(request, answer))
+        },
+        (error: unknown) => {
+          settled()
+          resolve(this.#fail(request, error))
+        },
+      )
+      this.#onTurn = becomesPending
+      this.#askForTurn()
+    })
+  }
+
+  /** One for all operations of a turn: it comes when no microtask is left, or when the loop has one for other reasons. */
+  #askForTurn(): void {
+    if (this.#isTurnAsked) return
+    this.#isTurnAsked = true
+    setImmediate(() => {
+      this.#isTurnAsked = false
+      const onTurn = this.#onTurn
+      this.#onTurn = undefined
+      onTurn?.()
+    })
   }
 
   /** Its buffer may be used again: of the reply nothing but the request's number is left to be read. */
@@ -205,8 +225,8 @@ export class Session {
   }
 
   #refuse(request: LiveRequest, errno: number): Step {
-    writeOutHeader(this.#header, request.bytes, { bodyBytes: 0, errno })
-    this.#send(() => writeSync(this.#parts.fd, this.#header), request)
+    writeOutHeader(this.#out, request.bytes, { bodyBytes: 0, errno })
+    this.#sendOut(OUT_HEADER_BYTES, request)
     return 'answered'
   }
 
@@ -214,34 +234,47 @@ export class Session {
   #write(request: LiveRequest, { parts }: Reply): boolean {
     let bodyBytes = 0
     for (const part of parts) bodyBytes += part.byteLength
-    writeOutHeader(this.#header, request.bytes, { bodyBytes })
-    if (bodyBytes > COPIED_BYTES_MAX) {
-      return this.#send(() => writevSync(this.#parts.fd, [this.#header, ...parts]), request)
-    }
+    writeOutHeader(this.#out, request.bytes, { bodyBytes })
+    if (bodyBytes > COPIED_BYTES_MAX) return this.#sendParts(parts, request)
     let at = OUT_HEADER_BYTES
     for (const part of parts) {
       this.#out.set(part, at)
       at += part.byteLength
     }
-    return this.#send(() => writeSync(this.#parts.fd, this.#out, 0, at), request)
+    return this.#sendOut(at, request)
   }
 
-  #send(write: () => void, request: LiveRequest): boolean {
+  /** Sends the first bytes of `#out`. */
+  #sendOut(length: number, request: LiveRequest): boolean {
+    if (this.#hasEnded) return true
+    const errno = writeMessage(this.#parts.fd, this.#out, length)
+    return errno === 0 || this.#unsent(errno, request)
+  }
+
+  #sendParts(parts: Reply['parts'], request: LiveRequest): boolean {
     if (this.#hasEnded) return true
     try {
-      write()
+      writevSync(this.#parts.fd, [this.#header, ...parts])
       return true
     } catch (error) {
-      switch (codeOf(error)) {
-        // the caller was killed, or the file system unmounted: nobody is left to be answered
-        case 'ENOENT':
-        case 'ENODEV':
-        case 'EPERM':
-        case 'ECONNABORTED':
-          return true
-        default:
-          this.#parts.onMistake(error, opcodeName(request.opcode))
-          return false
+      return this.#unsent((error as NodeJS.ErrnoException).errno ?? -EIO, request)
+    }
+  }
+
+  /** Whether that is as it may be. */
+  #unsent(errno: number, { opcode }: LiveRequest): boolean {
+    switch (-errno) {
+      // the caller was killed, or the file system unmounted: nobody is left to be answered
+      case ENOENT:
+      case ENODEV:
+      case EPERM:
+      case ECONNABORTED:
+        return true
+      default: {
+        const detail = { syscall: 'write', path: DEVICE }
+        const refused = systemError(getSystemErrorName(errno), 'the kernel does not take a reply', detail)
+        this.#parts.onMistake(refused, opcodeName(opcode))
+        return false
       }
     }
   }

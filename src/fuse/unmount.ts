@@ -1,10 +1,10 @@
 /** `unmount`: takes a mounted pool off its directory. */
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, systemError } from '../errors.ts'
 import { detach } from './attach.ts'
-import { FILE_SYSTEM_TYPE, mountedAt, mountPointPath } from './mount-point.ts'
+import { mountedPoolAt } from './mount-point.ts'
 import { describeMountUsers, mountUsers } from './mount-users.ts'
+import { serverOf } from './server-of.ts'
 
 export interface UnmountOptions {
   /**
@@ -20,14 +20,8 @@ export interface UnmountOptions {
  * mounted there; EPERM.
  */
 export async function unmount(dir: string, { lazy = false }: UnmountOptions = {}): Promise<void> {
-  const path = mountPointPath(dir)
-  const entry = mountedAt(path)
-  const detail = { syscall: 'umount', path: dir }
-  if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
-  if (entry.type !== FILE_SYSTEM_TYPE) {
-    throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use umount(8)`, detail)
-  }
-  const server = serverOf(path)
+  const { dir: path } = mountedPoolAt(dir, 'umount')
+  const server = serverOf(path)?.pid
   await unmountOrSayWho(path, lazy)
   if (!lazy && server !== undefined) await untilGone(server)
 }
@@ -55,20 +49,6 @@ export async function unmountOrSayWho(path: string, lazy: boolean): Promise<void
     }
     await delay(PASSING_PAUSE_MS)
   }
-}
-
-/** The process that serves a mount, by its command line. */
-function serverOf(path: string): number | undefined {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      const at = words.findIndex((word) => /[/]fuse[/]server-main\.[jt]s$/.test(word))
-      if (at !== -1 && words[at + 2] === path) return Number(pid)
-    } catch {
-      // gone meanwhile
-    }
-  }
-  return undefined
 }
 
 const LEAVING_MS_MAX = 30_000

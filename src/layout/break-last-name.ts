@@ -14,11 +14,12 @@ import type { BusyPolicy, DecideLastName, Inode, NameLoss, Patience } from '../m
 import type { Extent, InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { ROLL_BACK, settles, settleTime, untilPolicyAllows, withBreak } from './breaking.ts'
+import { ROLL_BACK, settles, settleTime, untilPolicyAllows } from './breaking.ts'
 import { toldOfBreak } from './break-news.ts'
 import { BreakState, bucketOf } from './format.ts'
 import { isFenced } from './leases.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import { patienceOf } from './waiting.ts'
 
 export interface LastNameRequest extends Omit<BreakRequest, 'ino' | 'busy'> {

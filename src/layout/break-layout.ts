@@ -28,7 +28,7 @@ import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '.
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows, withBreak } from './breaking.ts'
+import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows } from './breaking.ts'
 import { toldOfBreak } from './break-news.ts'
 import type { Cut } from './edges.ts'
 import { EdgeCopies, planEdges } from './edges.ts'
@@ -37,6 +37,7 @@ import type { RecallCause } from './leases.ts'
 import { isFenced, untilRecalled } from './leases.ts'
 import type { ClaimView } from './overlaps.ts'
 import { deviceBytesOf, heldParts, overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import { patienceOf } from './waiting.ts'
 
 export interface CutRequest extends BreakRequest {

@@ -10,14 +10,14 @@ import { systemError } from '../errors.ts'
 import type { BusyPolicy, LayoutDecision, Metadata } from '../metadata/metadata.ts'
 import type { Extent, InodeNumber } from '../units.ts'
 import { changeHolders } from './changes-under-way.ts'
-import { Break, breakAt, BreakState, bucketOf } from './format.ts'
+import { BreakState, bucketOf } from './format.ts'
 import type { Witness } from './holders.ts'
 import { describeHolders, holderOf } from './holders.ts'
 import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
 import { isFenced } from './leases.ts'
+import type { OwnBreak } from './own-break.ts'
 import type { PinTable } from './pin-table.ts'
-import { Queue } from './queue.ts'
 import type { Limits, Waiting } from './waiting.ts'
 
 /** How long a change gives copies and tentative pins, which end by themselves in microseconds, before it counts them as pins. */
@@ -47,43 +47,6 @@ export const ROLL_BACK: LayoutDecision = { commit: false }
 export const firstStateOf = ({ busy }: Pick<BreakRequest, 'busy'>): number =>
   busy === 'wait' ? BreakState.waiting : BreakState.committing
 
-/** The own break of a change under way: of bytes [start, end). */
-export interface OwnBreak {
-  readonly index: number
-  readonly start: number
-  readonly end: number
-  readonly sinceMs: number
-  /** Its place among other changes. */
-  readonly queue: Queue
-  set(state: number): void
-}
-
-/** Publishes a break over bytes [start, end) for as long as `action` runs. Queues when this participant has too many. */
-export async function withBreak<T>(
-  door: Door,
-  request: Omit<BreakRequest, 'busy'>,
-  state: number,
-  start: number,
-  end: number,
-  action: (broken: OwnBreak) => Promise<T>,
-): Promise<T> {
-  const { table } = door
-  const publish = (): number | undefined => table.publishBreak(request.ino, start, end, state)
-  const index =
-    publish() ??
-    (await door.waiting.until(publish, request.limits, () =>
-      busyError(door, request, 'ETIMEDOUT', 'too many layout changes of this process are under way', []),
-    ))
-  try {
-    const sinceMs = table.own.words.getWide(breakAt(index) + Break.since)
-    const arrival = table.own.words.get(breakAt(index) + Break.arrival)
-    const queue = new Queue(table, request.ino, { start, end, arrival })
-    return await action({ index, start, end, sinceMs, queue, set: (next) => table.setBreakState(index, next) })
-  } finally {
-    table.takeBreakBack(index)
-  }
-}
-
 /**
  * Under `wait`: waits while an earlier change of the range has its turn (queue.ts). True: look again before anything is made
  * of what the file was. Also when nobody is ahead any more, but was when the layout was read: who goes advances the
@@ -92,26 +55,26 @@ export async function withBreak<T>(
 export async function letsPass(
   door: Door,
   request: BreakRequest,
-  { queue }: OwnBreak,
+  broken: OwnBreak,
   extents: readonly Extent[],
   generation: number,
 ): Promise<boolean> {
   if (request.busy !== 'wait') return false
   const hasMoved = (): boolean => door.table.generation(bucketOf(request.ino)) !== generation
+  const { queue } = broken
   if (!queue.isBehind(extents)) return hasMoved()
-  await door.waiting.until(
-    () => (hasMoved() || !queue.isBehind(extents) ? true : undefined),
-    request.limits,
-    () => cameFirst(door, request),
-  )
+  const mayGo = (): boolean => hasMoved() || !queue.isBehind(extents)
+  const tooLate = (): Error => cameFirst(door, request)
+  if (await broken.keep(mayGo, request.limits, tooLate))
+    await door.waiting.until(() => (mayGo() ? true : undefined), request.limits, tooLate)
   return true
 }
 
 /**
  * Step 4 for `fail` and `wait`, and the settling of copies and tentative pins for all. Leaves the break committing.
  * Returns until when copies are to be settled rather than counted as pins; 'moved': another change was committed while we
- * waited for pins, which may hold blocks that are not the file's any more, so look at the layout again. Under `wait` changes
- * of one range go in the order in which they came (queue.ts); `extents` are those of the whole file.
+ * waited for pins, which may hold blocks that are not the file's any more, or our break was taken back meanwhile (own-break.ts), so look at
+ * the layout again. Under `wait` changes of one range go in the order in which they came (queue.ts); `extents` are those of the whole file.
  *
  * A copy that does not settle has a stopped owner. `fail` refuses, `sequester` takes it for a pin, `wait` waits for it as
  * well, up to its limits, letting the copies of others go on in between.
@@ -138,8 +101,11 @@ export async function untilPolicyAllows(
     if (busy === 'wait') {
       broken.set(BreakState.waiting)
       // For pins only: copies go on while a change waits, so a storm of them must not hold it; they are settled below.
-      const isFirst = (): boolean => claims().every((claim) => claim.kind === 'copy') && !broken.queue.isBehind(extents)
-      await waiting.until(() => (hasMoved() || isFirst() ? true : undefined), limits, stillPinned)
+      const { queue } = broken
+      const isFirst = (): boolean => claims().every((claim) => claim.kind === 'copy') && !queue.isBehind(extents)
+      const mayGo = (): boolean => hasMoved() || isFirst()
+      if (!mayGo() && !(await broken.keep(mayGo, limits, stillPinned))) return 'moved'
+      await waiting.until(() => (mayGo() ? true : undefined), limits, stillPinned)
       if (hasMoved()) return 'moved'
     }
     broken.set(BreakState.committing)

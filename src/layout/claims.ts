@@ -64,7 +64,8 @@ export function tryClaim(table: PinTable, claim: Claim, runs: readonly Run[], ba
 
 /** Steps 3 to 5 for a record just published. Undefined: granted; else it was taken back. */
 export function settle(table: PinTable, record: number, claim: Claim, basis: Basis): Refusal | undefined {
-  const refusal = refusalOf(table, claim, basis, record)
+  const arrivals = table.arrivals(basis.bucket)
+  const refusal = arrivals === basis.arrivals ? undefined : refusalAt(table, claim, basis, record, arrivals)
   if (refusal === undefined) table.own.grant(record)
   else releaseClaim(table, record, claim.ino)
   return refusal

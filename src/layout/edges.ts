@@ -169,7 +169,7 @@ export class EdgeCopies {
     const claimAndAllocate = (runs: readonly Run[]): void => {
       release()
       const claim = { kind: RecordKind.copy, flags: RecordFlag.write, ino, offset: 0, length: 0, edges: 0 }
-      record = table.own.publish({ ...claim, sinceMs: table.clock.nowMs() }, runs)
+      record = table.own.publish(claim, runs)
       table.own.grant(record)
       for (const run of runs) device.allocate(run)
     }

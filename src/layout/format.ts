@@ -29,13 +29,13 @@ export const Table = {
 export const TABLE_HEADER_WORDS = 1024
 
 /**
- * In the header, a word for each class of regions of 2 MiB, the largest folio of the page cache: punches under way in the
+ * In the header, a word for each class of regions of 2 MiB of the device's file, the largest folio of the page cache: punches under way in the
  * low 8 bits, how many there have been above (punch-marks.ts).
  */
 export const PUNCHES_START = 512
 export const PUNCHES = 512
 export const PUNCHES_UNDER_WAY = 0xff
-/** Blocks of such a region. */
+/** Pages of such a region. */
 export const FOLIO_SHIFT = 9
 
 /**

@@ -18,7 +18,7 @@ import { systemError } from '../errors.ts'
 import type { Holder } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
-import type { BreakRequest, Door, OwnBreak } from './breaking.ts'
+import type { BreakRequest, Door } from './breaking.ts'
 import {
   BreakCause,
   BreakState,
@@ -33,6 +33,7 @@ import {
   STATUS_MASK,
 } from './format.ts'
 import { describeHolders, participantOf } from './holders.ts'
+import type { OwnBreak } from './own-break.ts'
 import { chunkOf, edgesOf, recordAt } from './own-slot.ts'
 import type { ClaimView } from './overlaps.ts'
 import type { BreakView, PinTable } from './pin-table.ts'
@@ -80,7 +81,6 @@ export function publishLease(table: PinTable, request: LeaseRequest): number {
         ino,
         offset,
         length,
-        sinceMs: table.clock.nowMs(),
         edges: breakTimeMs,
       },
       [],
@@ -232,7 +232,10 @@ export async function untilRecalled(
   }
   const notGivenBack = (): Error =>
     leaseError(door, request, 'ETIMEDOUT', 'a lease on the layout was not given back', inTheWay(), 'wait longer')
-  if (mayAsk().length === 0) return
+  const isFree = (): boolean => mayAsk().length === 0
+  do {
+    if (isFree()) return
+  } while (!(await broken.keep(isFree, limits, notGivenBack)))
   // While holders make up their minds, copies go on.
   broken.set(BreakState.waiting)
   if (ownLeases !== undefined) table.exemptions.set(broken.index, ownLeases)

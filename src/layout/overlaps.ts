@@ -16,11 +16,11 @@ import {
   RecordFlag,
   RecordKind,
   RecordStatus,
-  Slot,
   STATUS_MASK,
 } from './format.ts'
 import { chunkOf, isFilteredOut, recordAt } from './own-slot.ts'
 import type { PinTable } from './pin-table.ts'
+import { damagedTable, recordCountIn } from './table-counts.ts'
 import type { Words } from './words.ts'
 
 /** Bytes [start, end) of the device. */
@@ -61,6 +61,7 @@ export function deviceBytesOf(extents: readonly Extent[], from = 0, to = Infinit
 /** Live claims (pins and copies) that overlap any of the device byte ranges, which ascend. Dead owners are reaped on the way. */
 export function overlappingClaims(table: PinTable, targets: readonly DeviceBytes[]): ClaimView[] {
   const found: ClaimView[] = []
+  if (targets.length === 0) return found
   for (const slot of table.attached()) {
     const words = table.slot(slot)
     const isNear = targets.some(({ start, end }) => {
@@ -77,7 +78,7 @@ export function overlappingClaims(table: PinTable, targets: readonly DeviceBytes
 /** Claims of a slot; with `targets` (ascending) only those that overlap one. Nothing is allocated for the others. */
 export function claimsOf(table: PinTable, slot: number, targets?: readonly DeviceBytes[]): ClaimView[] {
   const found: ClaimView[] = []
-  const count = table.slot(slot).load(Slot.recordCount)
+  const count = recordCountIn(table.slot(slot), slot)
   for (let record = 0; record < count; record++) {
     const chunk = table.memory.chunk(slot, chunkOf(record))
     const at = recordAt(record)
@@ -143,16 +144,21 @@ function isAnyRun(
   at: number,
   test: (start: number, end: number) => boolean,
 ): boolean {
+  const state = chunk.load(at)
   const edges = chunk.get(at + Record.edges)
-  const runs = chunk.get(at + Record.runCount)
+  const runs = chunk.get(at + Record.runCount) >>> 0
   let next = chunk.get(at + Record.next)
   let words = chunk
+  // Every continuation is a record of the slot, and no more of them are in one chain. (Whether it says that it is one does
+  // not count: of a dead owner's slot they may be cleared before the first.)
+  const records = recordCountIn(table.slot(slot), slot)
+  const mostRuns = 1 + records * MORE_RUNS
   let word = at + Record.firstRun
   let here = 1
   for (let run = 0; run < runs; run++, here--, word += 2) {
     if (here === 0) {
       // A record that is used anew while we read may lead anywhere: the caller loads its state again, stop here.
-      if (next === 0) return false
+      if (next < 1 || next > records || runs > mostRuns) return brokenChain(slot, chunk, at, state)
       words = table.memory.chunk(slot, chunkOf(next - 1))
       word = recordAt(next - 1)
       next = words.get(word + Record.next)
@@ -166,6 +172,13 @@ function isAnyRun(
     if (test(start, end)) return true
   }
   return false
+}
+
+/** A record that is used anew while its runs are read may lead anywhere: then its state is another one. */
+function brokenChain(slot: number, chunk: Words, at: number, state: number): false {
+  const now = chunk.load(at)
+  if (now !== state && now !== state + (RecordStatus.granted - RecordStatus.tentative)) return false
+  throw damagedTable(`a record of slot ${slot} has runs that are nowhere`)
 }
 
 /** What a record of the own slot covers of the device, to the byte; ascending. */

@@ -13,10 +13,12 @@
  * marks are cleared by sequentially consistent stores after that of the free state: by a copy's release, for pins by `tidy`
  * (the hot path leaves them).
  */
+import { systemError } from '../errors.ts'
 import type { Run } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import * as format from './format.ts'
-import type { TableMemory } from './surroundings.ts'
+import type { Clock, TableMemory } from './surroundings.ts'
+import { MAX_RECORDS } from './table-counts.ts'
 import type { Words } from './words.ts'
 
 /** Bound here: V8 compiles a module's own constants in, and loads and checks imported ones at each use. */
@@ -51,7 +53,6 @@ export interface Claim {
   ino: number
   offset: number
   length: number
-  sinceMs: number
   /** {@link edgesOf}; 0 where the first or last block of the range is a hole. */
   edges: number
 }
@@ -64,19 +65,20 @@ export class OwnSlot {
   readonly index: number
   readonly words: Words
   readonly #memory: TableMemory
+  readonly #clock: Clock
   readonly #chunks: Words[] = []
   /** Free records below #count, the lowest used last in, so that records stay dense. */
   readonly #free: number[] = []
   #count = 0
-  /** Published runs for each filter word, so that `tidy` knows which marks are stale. */
+  /** For each filter word: 0, it is not marked; else 1 and the published runs that want it marked. */
   readonly #uses = new Int32Array(FILTER_WORDS)
-  /** Mirror of the shared filter: reading one's own memory is cheaper. */
-  readonly #marked = new Uint8Array(FILTER_WORDS)
 
-  constructor(index: number, memory: TableMemory) {
+  /** A record says since when it is there: by `clock`, exact to a turn of the event loop. */
+  constructor(index: number, memory: TableMemory, clock: Clock) {
     this.index = index
     this.words = memory.slot(index)
     this.#memory = memory
+    this.#clock = clock
   }
 
   /** Records in use, continuations included. */
@@ -86,16 +88,16 @@ export class OwnSlot {
 
   /** Publishes a tentative claim of one run; returns its record. Price: 40 ns. ENOSPC when the table cannot grow. */
   publishRun(claim: Claim, start: number, count: number): number {
-    const record = this.#take()
+    const record = this.#free.pop() ?? this.#grow()
     const chunk = this.#chunks[record >>> CHUNK_SHIFT]
     const at = (record & INDEX_MASK) << RECORD_SHIFT
-    this.#describe(chunk, at, claim)
+    describe(chunk, at, claim, this.#clock.coarseMs())
     chunk.set(at + Record.runCount, 1)
     chunk.set(at + Record.next, 0)
     chunk.set(at + Record.firstRun, start)
     chunk.set(at + Record.firstRun + 1, count)
     this.#mark(start, count)
-    chunk.store(at, this.#state(chunk, at, claim.kind | RecordStatus.tentative))
+    chunk.store(at, newState(chunk, at, claim.kind | RecordStatus.tentative))
     return record
   }
 
@@ -112,10 +114,10 @@ export class OwnSlot {
         next = this.#publishMore(runs, from, end, next) + 1
         end = from
       }
-      const record = this.#take()
+      const record = this.#free.pop() ?? this.#grow()
       const chunk = this.#chunks[record >>> CHUNK_SHIFT]
       const at = (record & INDEX_MASK) << RECORD_SHIFT
-      this.#describe(chunk, at, claim)
+      describe(chunk, at, claim, this.#clock.coarseMs())
       chunk.set(at + Record.runCount, runs.length)
       chunk.set(at + Record.next, next)
       if (runs.length > 0) {
@@ -123,7 +125,7 @@ export class OwnSlot {
         chunk.set(at + Record.firstRun + 1, runs[0].count)
         for (const run of runs) this.#mark(run.start, run.count)
       }
-      chunk.store(at, this.#state(chunk, at, claim.kind | RecordStatus.tentative))
+      chunk.store(at, newState(chunk, at, claim.kind | RecordStatus.tentative))
       return record
     } catch (error) {
       this.#releaseMore(next)
@@ -157,15 +159,21 @@ export class OwnSlot {
     const at = (record & INDEX_MASK) << RECORD_SHIFT
     const state = chunk.get(at)
     const runs = chunk.get(at + Record.runCount)
-    const next = chunk.get(at + Record.next)
-    const start = chunk.get(at + Record.firstRun) >>> 0
-    const count = chunk.get(at + Record.firstRun + 1) >>> 0
-    if (runs > 0) this.#unmark(start, count)
+    if (runs > 0) this.#unmark(chunk.get(at + Record.firstRun) >>> 0, chunk.get(at + Record.firstRun + 1) >>> 0)
     chunk.store(at, state & ~0xff)
-    // Who writes a file and truncates it would scan its own records for the mark of that write.
-    if (runs > 0 && (state & KIND_MASK) === RecordKind.copy)
-      this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
     this.#free.push(record)
+    if (runs > 1 || (state & KIND_MASK) === RecordKind.copy) this.#releaseRest(chunk, at, state, runs)
+  }
+
+  /** Of a record just taken back: what pins of one run do not have, or leave to `tidy`. */
+  #releaseRest(chunk: Words, at: number, state: number, runs: number): void {
+    if (runs > 0 && (state & KIND_MASK) === RecordKind.copy) {
+      // Who writes a file and truncates it would scan its own records for the mark of that write.
+      const start = chunk.get(at + Record.firstRun) >>> 0
+      const count = chunk.get(at + Record.firstRun + 1) >>> 0
+      this.#clearMarks(start >>> REGION_SHIFT, (start + count - 1) >>> REGION_SHIFT)
+    }
+    const next = chunk.get(at + Record.next)
     if (next !== 0) this.#releaseMore(next, runs - 1)
   }
 
@@ -181,17 +189,8 @@ export class OwnSlot {
     this.words.store(Slot.recordCount, this.#count)
   }
 
-  #describe(chunk: Words, at: number, claim: Claim): void {
-    chunk.set(at + Record.flags, claim.flags)
-    chunk.setWide(at + Record.ino, claim.ino)
-    chunk.setWide(at + Record.offset, claim.offset)
-    chunk.setWide(at + Record.length, claim.length)
-    chunk.setWide(at + Record.since, claim.sinceMs)
-    chunk.set(at + Record.edges, claim.edges)
-  }
-
   #publishMore(runs: readonly Run[], from: number, end: number, next: number): number {
-    const record = this.#take()
+    const record = this.#free.pop() ?? this.#grow()
     const chunk = this.#chunks[record >>> CHUNK_SHIFT]
     const at = (record & INDEX_MASK) << RECORD_SHIFT
     for (let i = from; i < end; i++) {
@@ -199,7 +198,7 @@ export class OwnSlot {
       chunk.set(at + MORE_RUNS_START + (i - from) * 2 + 1, runs[i].count)
     }
     chunk.set(at + Record.next, next)
-    chunk.store(at, this.#state(chunk, at, RecordStatus.more))
+    chunk.store(at, newState(chunk, at, RecordStatus.more))
     return record
   }
 
@@ -221,15 +220,13 @@ export class OwnSlot {
     }
   }
 
-  /** The word of a new state: the sequence goes on, so that a reader notices a record used anew under its eyes. */
-  #state(chunk: Words, at: number, kindAndStatus: number): number {
-    return ((chunk.get(at) & ~0xff) + (1 << SEQUENCE_SHIFT)) | kindAndStatus
-  }
-
-  #take(): number {
-    const free = this.#free.pop()
-    if (free !== undefined) return free
+  /** One record more, when none is free. */
+  #grow(): number {
     const record = this.#count
+    if (record === MAX_RECORDS) {
+      const explanation = `one participant holds at most ${MAX_RECORDS} pins and open files at a time`
+      throw systemError('ENOSPC', explanation, { syscall: 'pin' })
+    }
     const chunk = record >>> CHUNK_SHIFT
     if (chunk === this.#chunks.length) this.#chunks.push(this.#memory.chunk(this.index, chunk))
     // A record left over by an owner before us says free: the slot was cleared when it was taken over.
@@ -243,20 +240,22 @@ export class OwnSlot {
     const last = (start + count - 1) >>> REGION_SHIFT
     for (let region = first; region <= last; region++) {
       const i = region & (FILTER_WORDS - 1)
+      if (this.#uses[i] === 0) this.#setMark(i)
       this.#uses[i]++
-      if (this.#marked[i] === 0) {
-        this.#marked[i] = 1
-        this.words.store(FILTER_START + i, 1)
-      }
     }
+  }
+
+  #setMark(i: number): void {
+    this.#uses[i] = 1
+    this.words.store(FILTER_START + i, 1)
   }
 
   /** After the store of the free state, never before: a scan that finds no mark takes the blocks for unclaimed. */
   #clearMarks(firstRegion: number, lastRegion: number): void {
     for (let region = firstRegion; region <= lastRegion; region++) {
       const i = region & (FILTER_WORDS - 1)
-      if (this.#marked[i] === 0 || this.#uses[i] > 0) continue
-      this.#marked[i] = 0
+      if (this.#uses[i] !== 1) continue
+      this.#uses[i] = 0
       this.words.store(FILTER_START + i, 0)
     }
   }
@@ -267,6 +266,20 @@ export class OwnSlot {
     for (let region = first; region <= last; region++) this.#uses[region & (FILTER_WORDS - 1)]--
   }
 }
+
+/** Everything but runs and state. */
+function describe(chunk: Words, at: number, claim: Claim, sinceMs: number): void {
+  chunk.set(at + Record.flags, claim.flags)
+  chunk.setWide(at + Record.ino, claim.ino)
+  chunk.setWide(at + Record.offset, claim.offset)
+  chunk.setWide(at + Record.length, claim.length)
+  chunk.setWide(at + Record.since, sinceMs)
+  chunk.set(at + Record.edges, claim.edges)
+}
+
+/** The word of a new state: the sequence goes on, so that a reader notices a record used anew under its eyes. */
+const newState = (chunk: Words, at: number, kindAndStatus: number): number =>
+  ((chunk.get(at) & ~0xff) + (1 << SEQUENCE_SHIFT)) | kindAndStatus
 
 /** Whether a slot's filter excludes every block of [start, start + count). */
 export function isFilteredOut(words: Words, start: number, count: number): boolean {

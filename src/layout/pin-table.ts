@@ -13,6 +13,7 @@ import { reaps } from '../diagnostics.ts'
 import type { InodeNumber } from '../units.ts'
 import * as format from './format.ts'
 import { chunkOf, OwnSlot, recordAt } from './own-slot.ts'
+import { breakCountIn, damagedTable, recordCountIn, slotCountIn } from './table-counts.ts'
 import type { Bells, Clock, Liveness, TableMemory } from './surroundings.ts'
 import type { Words } from './words.ts'
 
@@ -81,8 +82,13 @@ export interface BreakView {
 }
 
 /** Slots that have been used at some time; 0 for a table that is not one yet. */
-export const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
-  table.load(Table.magic) === TABLE_MAGIC ? table.load(Table.slotCount) : 0
+const slotCountOf = ({ table }: Pick<TableMemory, 'table'>): number =>
+  table.load(Table.magic) === TABLE_MAGIC ? slotCountIn(table) : 0
+
+/** EUCLEAN: the table is none, and somebody has the pool open, and so knows it better. */
+export function requireTable({ table }: Pick<TableMemory, 'table'>): void {
+  if (table.load(Table.magic) !== TABLE_MAGIC) throw damagedTable('it is none')
+}
 
 /** Prepares the table file for a pool that nobody has open: no slot is attached, no break published. */
 export function resetTable(memory: TableMemory): void {
@@ -105,7 +111,7 @@ const isCount = (word: number): boolean => COUNTS.includes((word - bucketOf(0)) 
 /** What the owner died with may have been committed, and who only reads (observer.ts) may hold the layout before that. */
 function advanceBroken(memory: TableMemory, slot: number): void {
   const words = memory.slot(slot)
-  for (let i = 0; i < words.load(Slot.breakCount); i++) {
+  for (let i = 0; i < breakCountIn(words); i++) {
     const at = breakAt(i)
     if (words.load(at + Break.state) !== BreakState.free)
       memory.table.add(bucketOf(words.getWide(at + Break.ino)) + Bucket.generation, 1)
@@ -115,7 +121,7 @@ function advanceBroken(memory: TableMemory, slot: number): void {
 /** Frees a slot's records and header. The caller has its lock, and has taken its breaks back. */
 function clearSlot(memory: TableMemory, slot: number): void {
   const words = memory.slot(slot)
-  const records = words.load(Slot.recordCount)
+  const records = recordCountIn(words, slot)
   for (let record = 0; record < records; record++) {
     const chunk = memory.chunk(slot, chunkOf(record))
     const at = recordAt(record)
@@ -140,6 +146,12 @@ function countOf(chunk: Words, at: number): number | undefined {
   return (chunk.get(at + Record.flags) & RecordFlag.stable) === 0 ? undefined : Bucket.stables
 }
 
+/** Tentative or granted. */
+const isRecordOf = (state: number, kind: number): boolean => {
+  const status = state & STATUS_MASK
+  return status !== RecordStatus.free && status !== RecordStatus.more && (state & KIND_MASK) === kind
+}
+
 export class PinTable {
   readonly memory: TableMemory
   readonly liveness: Liveness
@@ -153,6 +165,8 @@ export class PinTable {
   #recalls = 0
   /** Breaks of the own slot that are made through a file that has leases: the records of those, which are not asked. */
   readonly exemptions = new Map<number, ReadonlySet<number>>()
+  /** Breaks of the own slot that are kept for as long as their changes wait (own-break.ts). */
+  breaksKept = 0
 
   /** Attaches as the owner of `slot`; the caller has the slot's lock (Liveness.tryOwn). Its last owner's traces go first. */
   constructor(surroundings: Surroundings, slot: number, identity: Identity) {
@@ -162,7 +176,7 @@ export class PinTable {
     this.clock = surroundings.clock
     this.#table = this.memory.table
     if (slot < this.slotCount) this.#bury(slot)
-    this.own = new OwnSlot(slot, this.memory)
+    this.own = new OwnSlot(slot, this.memory, this.clock)
     this.teller = { pool: identity.pool ?? '', slot }
     const words = this.own.words
     words.set(Slot.pid, identity.pid)
@@ -175,7 +189,7 @@ export class PinTable {
   }
 
   get slotCount(): number {
-    return this.#table.load(Table.slotCount)
+    return slotCountIn(this.#table)
   }
 
   /** Words of a slot below `slotCount`. */
@@ -215,7 +229,7 @@ export class PinTable {
   *breaks(ino: InodeNumber, start: number, end: number, least: number): Generator<BreakView> {
     for (let slot = 0; slot < this.slotCount; slot++) {
       const words = this.slot(slot)
-      const count = words.load(Slot.breakCount)
+      const count = breakCountIn(words)
       for (let index = 0; index < count; index++) {
         const at = breakAt(index)
         const state = words.load(at + Break.state)
@@ -321,9 +335,17 @@ export class PinTable {
 
   /** Whether some live participant has the inode open. */
   isOpenAnywhere(ino: InodeNumber): boolean {
-    for (const slot of this.attached()) {
-      for (const { chunk, at } of this.records(slot, RecordKind.open)) {
-        if (chunk.getWide(at + Record.ino) === ino && !this.reapIfDead(slot)) return true
+    // Loops, where generators would be shorter: each removal of a file looks at all records there are.
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      const words = this.slot(slot)
+      if (words.load(Slot.state) === 0) continue
+      const count = words.load(Slot.recordCount)
+      for (let record = 0; record < count; record++) {
+        const chunk = this.memory.chunk(slot, chunkOf(record))
+        const at = recordAt(record)
+        if (!isRecordOf(chunk.load(at + Record.state), RecordKind.open) || chunk.getWide(at + Record.ino) !== ino)
+          continue
+        if (!this.reapIfDead(slot)) return true
       }
     }
     return false
@@ -331,13 +353,12 @@ export class PinTable {
 
   /** Records of one kind in a slot that are tentative or granted. */
   *records(slot: number, kind: number): Generator<{ chunk: Words; at: number; state: number; record: number }> {
-    const count = this.slot(slot).load(Slot.recordCount)
+    const count = recordCountIn(this.slot(slot), slot)
     for (let record = 0; record < count; record++) {
       const chunk = this.memory.chunk(slot, chunkOf(record))
       const at = recordAt(record)
       const state = chunk.load(at + Record.state)
-      const status = state & STATUS_MASK
-      if (status === RecordStatus.free || status === RecordStatus.more || (state & KIND_MASK) !== kind) continue
+      if (!isRecordOf(state, kind)) continue
       yield { chunk, at, state, record }
     }
   }
@@ -368,7 +389,7 @@ export class PinTable {
   /** Takes a slot's traces out. The caller has its lock. */
   #bury(slot: number): void {
     const words = this.memory.slot(slot)
-    for (let index = 0; index < words.load(Slot.breakCount); index++) {
+    for (let index = 0; index < breakCountIn(words); index++) {
       const at = breakAt(index)
       if (words.load(at + Break.state) === BreakState.free) continue
       this.advanceGeneration(bucketOf(words.getWide(at + Break.ino)))

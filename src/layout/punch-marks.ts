@@ -15,11 +15,11 @@
  * punch was under way at that, or over, and so before the read had its reference. A folio dropped after the store was
  * clean, so what was stored and read is on the disk.
  *
- * Folios have at most 2 MiB and lie at multiples of their length, so a mark stands for that much of the device, modulo
- * 1 GiB. Who dies while it punches leaves a mark under way: reads there are done twice until the pool is opened afresh.
+ * Folios have at most 2 MiB and lie at multiples of their length in the device's *file*, which begins with the label; so a
+ * mark stands for that much of the file, modulo 1 GiB. Who dies while it punches leaves a mark under way: reads there are done twice until the pool is opened afresh.
  */
 import type { Run } from '../units.ts'
-import { BLOCK_SIZE } from '../units.ts'
+import { BLOCK_SIZE, LABEL_BLOCKS } from '../units.ts'
 import { FOLIO_SHIFT, PUNCHES, PUNCHES_START, PUNCHES_UNDER_WAY } from './format.ts'
 import type { DeviceBytes } from './overlaps.ts'
 import type { TableMemory } from './surroundings.ts'
@@ -83,7 +83,8 @@ export class PunchWatch {
 
 /** Words of blocks [start, start + count), each once. */
 function wordsOf(start: number, count: number): number[] {
-  const first = start >>> FOLIO_SHIFT
-  const regions = Math.min(((start + count - 1) >>> FOLIO_SHIFT) - first + 1, PUNCHES)
+  const page = start + LABEL_BLOCKS
+  const first = page >>> FOLIO_SHIFT
+  const regions = Math.min(((page + count - 1) >>> FOLIO_SHIFT) - first + 1, PUNCHES)
   return Array.from({ length: regions }, (_, i) => PUNCHES_START + ((first + i) & (PUNCHES - 1)))
 }

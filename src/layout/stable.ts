@@ -20,10 +20,11 @@
  */
 import type { InodeNumber } from '../units.ts'
 import type { BreakRequest, Door } from './breaking.ts'
-import { busyError, withBreak } from './breaking.ts'
+import { busyError } from './breaking.ts'
 import { BreakState, Bucket, bucketOf, RecordStatus } from './format.ts'
 import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { overlappingClaims } from './overlaps.ts'
+import { withBreak } from './own-break.ts'
 import type { PinTable } from './pin-table.ts'
 
 /** Before a stable pin is published. */
@@ -68,13 +69,13 @@ export async function untilNobodyWrites(
     const advice = "release the write pins, or ask with busy 'wait'"
     if (busy === 'fail' && pins.length > 0)
       throw busyError(door, request, 'EBUSY', 'the blocks are pinned for writing', pins, advice)
+    const isOver = (): boolean => writers().length === 0
+    const tooLate = (): Error =>
+      busyError(door, request, 'ETIMEDOUT', 'the blocks are still written to', writers(), 'wait longer')
     // Watching: who lets go of the blocks rings, and nobody is kept from anything.
-    await withBreak(door, request, BreakState.watching, offset, offset + length, () =>
-      door.waiting.until(
-        () => (writers().length === 0 ? true : undefined),
-        limits,
-        () => busyError(door, request, 'ETIMEDOUT', 'the blocks are still written to', writers(), 'wait longer'),
-      ),
-    )
+    await withBreak(door, request, BreakState.watching, offset, offset + length, async (broken) => {
+      while (!isOver() && !(await broken.keep(isOver, limits, tooLate)));
+      await door.waiting.until(() => (isOver() ? true : undefined), limits, tooLate)
+    })
   }
 }

@@ -10,7 +10,7 @@ import type { Space } from './metadata.ts'
 import type { SpaceTable } from './space.ts'
 
 /** File blocks of the largest file. */
-const MAX_FILE_BLOCKS = blocksFor(MAX_FILE_SIZE)
+export const MAX_FILE_BLOCKS = blocksFor(MAX_FILE_SIZE)
 
 export class Allocation {
   readonly #space: SpaceTable

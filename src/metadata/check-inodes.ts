@@ -4,6 +4,15 @@ import { XATTR_LIST_MAX } from './metadata.ts'
 
 export const INODE_CHECKS: readonly Check[] = [
   {
+    code: 'properties',
+    sql: `SELECT 'the table ' || name || ' has ' || n || ' rows' AS message
+          FROM (SELECT 'pool' AS name, (SELECT count(*) FROM pool) AS n
+                UNION ALL SELECT 'space', (SELECT count(*) FROM space))
+          WHERE n <> 1
+          UNION ALL
+          SELECT 'the uuid of the pool is ' || uuid FROM pool WHERE uuid GLOB '*[^0-9a-f-]*'`,
+  },
+  {
     code: 'last-inode',
     sql: `SELECT 'inode ' || max(ino) || ' has a number that is not given yet' AS message FROM inodes
           HAVING max(ino) > (SELECT last_inode FROM space)`,

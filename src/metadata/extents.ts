@@ -4,7 +4,10 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Extent, InodeNumber, Run } from '../units.ts'
-import { makeExtent, makeRun } from './extent-arithmetic.ts'
+import { MAX_DEVICE_BLOCKS } from '../units.ts'
+import { MAX_FILE_BLOCKS } from './allocation.ts'
+import { damaged } from './damage.ts'
+import { fileEnd, makeExtent, makeRun } from './extent-arithmetic.ts'
 import { INODE_COLUMN_COUNT, INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow } from './inodes.ts'
 import type { Layout } from './metadata.ts'
@@ -39,11 +42,15 @@ export class ExtentTable {
   layout(ino: InodeNumber): Layout | undefined {
     const row = this.#layout.get(ino) as InodeRow | undefined
     if (row === undefined) return undefined
-    return { inode: inodeOf(row), extents: extentsOf(row[INODE_COLUMN_COUNT] as string | null) }
+    return { inode: inodeOf(row), extents: extentsOf(ino, row[INODE_COLUMN_COUNT] as string | null) }
   }
 
   of(ino: InodeNumber): Extent[] {
-    return (this.#all.all(ino) as unknown as ExtentRow[]).map((row) => makeExtent(row[0], row[1], row[2]))
+    const rows = this.#all.all(ino) as unknown as ExtentRow[]
+    return checked(
+      ino,
+      rows.map((row) => makeExtent(row[0], row[1], row[2])),
+    )
   }
 
   insert(ino: InodeNumber, extent: Extent): void {
@@ -83,6 +90,7 @@ export class ExtentTable {
     let end = 0
     for (const row of this.#mapped.iterate() as Iterable<unknown>) {
       const [block, count] = row as [number, number]
+      if (block < end || count < 1) throw damaged(`block ${block} is mapped twice`)
       if (block !== end) {
         if (end > start) runs.push(makeRun(start, end - start))
         start = block
@@ -94,12 +102,40 @@ export class ExtentTable {
   }
 }
 
-function extentsOf(list: string | null): Extent[] {
+function extentsOf(ino: InodeNumber, list: string | null): Extent[] {
   if (list === null) return []
-  const numbers = JSON.parse(`[${list}]`) as number[]
+  const numbers = numbersIn(ino, list)
   const extents: Extent[] = []
   for (let at = 0; at < numbers.length; at += 3) {
     extents.push(makeExtent(numbers[at], numbers[at + 1], numbers[at + 2]))
   }
+  return checked(ino, extents)
+}
+
+function numbersIn(ino: InodeNumber, list: string): number[] {
+  try {
+    return JSON.parse(`[${list}]`) as number[]
+  } catch {
+    throw damaged(`the extents of inode ${ino} are no numbers`)
+  }
+}
+
+/** EUCLEAN unless the extents ascend, do not overlap in the file, and lie where a device can have blocks. */
+function checked(ino: InodeNumber, extents: Extent[]): Extent[] {
+  let end = 0
+  for (const extent of extents) {
+    const { fileBlock, deviceBlock, count } = extent
+    const isPossible =
+      isBlockNumber(fileBlock, MAX_FILE_BLOCKS) &&
+      isBlockNumber(deviceBlock, MAX_DEVICE_BLOCKS) &&
+      isBlockNumber(count, MAX_DEVICE_BLOCKS - deviceBlock) &&
+      count > 0 &&
+      fileBlock >= end
+    if (!isPossible) throw damaged(`inode ${ino} has an impossible extent at file block ${fileBlock}`)
+    end = fileEnd(extent)
+  }
   return extents
 }
+
+const isBlockNumber = (value: number, most: number): boolean =>
+  Number.isSafeInteger(value) && value >= 0 && value <= most

@@ -4,7 +4,10 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { InodeNumber } from '../units.ts'
+import { counted, damaged, oneOf, shownValue, theRow } from './damage.ts'
+import { KINDS } from './schema.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
+import { BUSY_POLICIES, DAX_MODES } from './metadata.ts'
 import type { BusyPolicy, DaxMode, Inode, InodeKind } from './metadata.ts'
 
 /** The columns of an inode in the order that {@link inodeOf} expects; {@link INODE_COLUMN_COUNT} of them. */
@@ -36,27 +39,43 @@ export type InodeRow = readonly [
   ...rest: (bigint | string | null)[],
 ]
 
+/** EUCLEAN when no store of ours has written this row. */
 export function inodeOf(row: InodeRow): Inode {
+  const ino = counted(row[0], 'an inode number', Number.MAX_SAFE_INTEGER, 1) as InodeNumber
+  const number = (column: number, name: string, most?: number): number =>
+    counted(row[column], `${name} of inode ${ino}`, most)
+  const time = (column: number): bigint => {
+    const value = row[column]
+    if (typeof value === 'bigint') return value
+    throw damaged(`a time of inode ${ino} is ${shownValue(value)}`)
+  }
+  const kind = oneOf(row[1], `the kind of inode ${ino}`, KINDS)
+  const target = row[15] ?? undefined
+  if (target !== undefined && typeof target !== 'string') throw damaged(`the target of inode ${ino} is no text`)
   return {
-    ino: Number(row[0]) as InodeNumber,
-    kind: row[1],
-    mode: Number(row[2]),
-    uid: Number(row[3]),
-    gid: Number(row[4]),
-    nlink: Number(row[5]),
-    size: Number(row[6]),
-    blocks: Number(row[7]),
-    atimeNs: row[8],
-    mtimeNs: row[9],
-    ctimeNs: row[10],
-    birthtimeNs: row[11],
-    changeCount: Number(row[12]),
-    busy: row[13] ?? undefined,
-    dax: row[14] ?? undefined,
-    target: row[15] ?? undefined,
-    rdev: Number(row[16]),
+    ino,
+    kind,
+    mode: number(2, 'the mode', MODE_MAX),
+    uid: number(3, 'the owner', WORD_MAX),
+    gid: number(4, 'the group', WORD_MAX),
+    // Only files live on without a name.
+    nlink: counted(row[5], `the link count of ${kind} ${ino}`, Number.MAX_SAFE_INTEGER, kind === 'file' ? 0 : 1),
+    size: number(6, 'the size'),
+    blocks: number(7, 'the block count'),
+    atimeNs: time(8),
+    mtimeNs: time(9),
+    ctimeNs: time(10),
+    birthtimeNs: time(11),
+    changeCount: number(12, 'the change count'),
+    busy: row[13] === null ? undefined : oneOf(row[13], `the policy of inode ${ino}`, BUSY_POLICIES),
+    dax: row[14] === null ? undefined : oneOf(row[14], `the policy of inode ${ino}`, DAX_MODES),
+    target,
+    rdev: number(16, 'the device number', WORD_MAX),
   }
 }
+
+const MODE_MAX = 0o7777
+const WORD_MAX = 0xffff_ffff
 
 /** Prepares a statement whose rows begin with {@link INODE_COLUMNS}. */
 export function prepareInodes(db: DatabaseSync, sql: string): StatementSync {
@@ -130,7 +149,8 @@ export class InodeTable {
   /** Gives it a number that no inode had before, and counts it. */
   insert(inode: NewInode): Inode {
     const { kind, mode, uid, gid, nlink, size, blocks, atimeNs, mtimeNs, ctimeNs, birthtimeNs, changeCount } = inode
-    const [last] = this.#lastNumber.get() as unknown as [number]
+    const row = theRow(this.#lastNumber.get() as unknown as [number] | undefined, 'space')
+    const last = counted(row[0], 'the last inode number', Number.MAX_SAFE_INTEGER - 1)
     const ino = (last + 1) as InodeNumber
     this.#takeNumber.run(ino, kind === 'file' ? 1 : 0)
     this.#insert.run(

@@ -25,6 +25,7 @@ import {
   shifted,
   split,
 } from './extent-arithmetic.ts'
+import { damaged } from './damage.ts'
 import type { ExtentTable } from './extents.ts'
 import type { InodeTable } from './inodes.ts'
 import type { LostAndFound } from './lost-and-found.ts'
@@ -146,7 +147,7 @@ export class LayoutChanges {
     if (!decision.commit) return { committed: false, layout, lostAndFound: [] }
     const { sequestered, freed } = parted(removed, decision.sequester)
     for (const { deviceBlock } of inserted) {
-      assert(this.#space.takeBusyBlock(deviceBlock), `block ${deviceBlock} was not reserved`)
+      if (!this.#space.takeBusyBlock(deviceBlock)) throw damaged(`block ${deviceBlock}, just reserved, is not busy`)
     }
     const added = this.#allocation.take(mapped, wanted, 0)
     if (added.length > 0) fill!.prepare(joinedRuns(added.map(deviceRun)))

@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { bytesOf } from '../units.ts'
+import { counted, damaged } from './damage.ts'
 import type { Extent, InodeNumber } from '../units.ts'
 import { blocksIn, fileEnd, joinedExtents, makeExtent } from './extent-arithmetic.ts'
 import type { ExtentTable } from './extents.ts'
@@ -44,7 +45,13 @@ export class LostAndFound {
 
   entries(): LostAndFoundEntry[] {
     const rows = this.#all.all() as unknown as Omit<LostAndFoundEntry, 'extents'>[]
-    return rows.map((row) => Object.assign(row, { extents: this.#extents.of(row.ino) }))
+    return rows.map((row) => {
+      for (const number of [row.ino, row.originInode, row.offset, row.length])
+        counted(number, 'a number of a file of /lost+found')
+      if (typeof row.name !== 'string' || typeof row.originName !== 'string' || typeof row.sinceMs !== 'number')
+        throw damaged(`the row of file ${row.ino} of /lost+found says nothing`)
+      return Object.assign(row, { extents: this.#extents.of(row.ino) })
+    })
   }
 
   /**

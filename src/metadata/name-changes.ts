@@ -5,7 +5,8 @@
  *   1. The directories are a tree with the root, inode 1, on top: each other directory has exactly one name.
  *   2. nlink is the number of names; a directory's is 2 and one for each subdirectory.
  *   3. Only a file lives on without a name: an orphan that somebody has open, or one made so, which may get a name.
- *   4. /lost+found (inode 2) stays where it is, and what is in it comes and goes by layout changes only.
+ *   4. /lost+found (inode 2) stays where it is. Sequestered files come and go by layout changes only; what fsck reconnected
+ *      there may leave it; nobody else puts anything in.
  */
 import assert from 'node:assert/strict'
 import { systemError } from '../errors.ts'
@@ -99,7 +100,7 @@ export class NameChanges {
 
   unlink({ parent, name, nowNs }: UnlinkRequest, decide: DecideLastName): NameLoss {
     const inode = this.#names.found(parent, name, 'unlink')
-    if (parent === LOST_AND_FOUND_INODE) throw forbidden('unlink', name)
+    if (this.#lostAndFound.has(inode.ino)) throw forbidden('unlink', name)
     if (inode.kind === 'directory') throw systemError('EISDIR', 'it is a directory', { syscall: 'unlink', path: name })
     this.#marks.begin(parent)
     const fate = this.#losses.fateOf(inode, decide)

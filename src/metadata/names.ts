@@ -5,6 +5,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
 import type { SystemErrorDetail } from '../errors.ts'
+import { counted, damaged, oneOf, shownValue } from './damage.ts'
+import { KINDS } from './schema.ts'
 import type { InodeNumber } from '../units.ts'
 import { INODE_COLUMNS, inodeOf, prepareInodes } from './inodes.ts'
 import type { InodeRow, InodeTable } from './inodes.ts'
@@ -14,6 +16,9 @@ import type { TransactionMarks } from './transaction-marks.ts'
 
 /** Bytes of the longest name. */
 const MAX_NAME_SIZE = 255
+
+/** Directories one in the other: far more than anybody makes, so that more of them are a circle. */
+const MAX_DEPTH = 100_000
 
 export class NameTable {
   readonly #inodes: InodeTable
@@ -66,8 +71,13 @@ export class NameTable {
   }
 
   entries(directory: InodeNumber, after: string, limit: number): DirectoryEntry[] {
-    const rows = this.#entries.all(directory, after, limit) as unknown as [string, InodeNumber, InodeKind][]
-    return rows.map(([name, ino, kind]) => ({ name, ino, kind }))
+    const rows = this.#entries.all(directory, after, limit) as unknown as EntryRow[]
+    const entries = rows.map((row) => entryOf(row, directory))
+    const last = entries.at(-1)
+    // Whoever goes on behind it would never come to an end.
+    if (last !== undefined && Buffer.compare(Buffer.from(last.name), Buffer.from(after)) <= 0)
+      throw damaged(`the names of directory ${directory} are out of order`)
+    return entries
   }
 
   pathOf(ino: InodeNumber): string | undefined {
@@ -129,11 +139,25 @@ export class NameTable {
   /** Is `directory` the same as `ancestor` or below it? */
   isWithin(directory: InodeNumber, ancestor: InodeNumber): boolean {
     let at: InodeNumber | undefined = directory
-    while (at !== undefined && at !== ROOT_INODE) {
+    for (let depth = 0; at !== undefined && at !== ROOT_INODE; depth++) {
       if (at === ancestor) return true
+      if (depth > MAX_DEPTH) throw damaged(`directory ${directory} is in a circle of directories`)
       at = this.#parentOf.get(at)?.['parent'] as InodeNumber | undefined
     }
     return at === ancestor
+  }
+}
+
+export type EntryRow = readonly [name: unknown, ino: unknown, kind: unknown]
+
+/** EUCLEAN. */
+export function entryOf([name, ino, kind]: EntryRow, directory: InodeNumber): DirectoryEntry {
+  if (typeof name !== 'string' || /[\0/]|^\.{0,2}$/.test(name))
+    throw damaged(`a name in directory ${directory} is ${shownValue(name)}`)
+  return {
+    name,
+    ino: counted(ino, `a name of directory ${directory}`) as InodeNumber,
+    kind: oneOf(kind, `the kind of a name in directory ${directory}`, KINDS),
   }
 }
 

@@ -6,6 +6,7 @@ import { systemError } from '../errors.ts'
 import type { SystemErrorDetail } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { InodeTable } from './inodes.ts'
+import type { LostAndFound } from './lost-and-found.ts'
 import { LOST_AND_FOUND_INODE } from './metadata.ts'
 import type { DecideLastName, Inode, NameLoss, RenameRequest } from './metadata.ts'
 import { forbidden, immovable } from './name-changes.ts'
@@ -18,12 +19,20 @@ import type { TransactionMarks } from './transaction-marks.ts'
 export class Renames {
   readonly #inodes: InodeTable
   readonly #names: NameTable
+  readonly #lostAndFound: LostAndFound
   readonly #losses: NameLosses
   readonly #marks: TransactionMarks
 
-  constructor(inodes: InodeTable, names: NameTable, losses: NameLosses, marks: TransactionMarks) {
+  constructor(
+    inodes: InodeTable,
+    names: NameTable,
+    lostAndFound: LostAndFound,
+    losses: NameLosses,
+    marks: TransactionMarks,
+  ) {
     this.#inodes = inodes
     this.#names = names
+    this.#lostAndFound = lostAndFound
     this.#losses = losses
     this.#marks = marks
   }
@@ -35,7 +44,8 @@ export class Renames {
     checkName(toName, 'rename')
     this.#names.directory(toParent, toName, 'rename')
     const old = this.#names.lookup(toParent, toName)
-    if (fromParent === LOST_AND_FOUND_INODE || toParent === LOST_AND_FOUND_INODE) throw forbidden('rename', fromName)
+    if (toParent === LOST_AND_FOUND_INODE || this.#lostAndFound.has(moved.ino)) throw forbidden('rename', fromName)
+    if (mode === 'exchange' && fromParent === LOST_AND_FOUND_INODE) throw forbidden('rename', fromName)
     if (moved.ino === LOST_AND_FOUND_INODE || old?.ino === LOST_AND_FOUND_INODE) throw immovable('rename', fromName)
     if (mode === 'noReplace' && old !== undefined) throw systemError('EEXIST', 'the target is there', detail)
     if (mode === 'exchange' && old === undefined) {

@@ -13,7 +13,7 @@ import type { InodeKind, PoolProperties } from './metadata.ts'
 export const APPLICATION_ID = 0x48_6f_6c_64
 
 /** Stands in the header of meta.db as `user_version`. A store opens this version and no other. */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 /**
  * Bytes of a page of meta.db. Half of SQLite's usual: a transaction writes every page it touches to the log, so that
@@ -21,7 +21,7 @@ export const FORMAT_VERSION = 2
  */
 export const PAGE_SIZE = 2048
 
-const KINDS = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'] satisfies InodeKind[]
+export const KINDS = ['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'] satisfies InodeKind[]
 
 /** As `column IN (values)`, for which SQLite builds an index each time: a third of the price of making a file. */
 const isOneOf = (column: string, values: readonly string[]): string =>

@@ -10,7 +10,9 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
+import { MAX_DEVICE_BLOCKS } from '../units.ts'
 import type { Run } from '../units.ts'
+import { counted, damaged, theRow } from './damage.ts'
 import { joinedRuns, makeRun } from './extent-arithmetic.ts'
 import type { BusyExtent, Space } from './metadata.ts'
 import { reserveOf } from './reserve.ts'
@@ -72,7 +74,8 @@ export class SpaceTable {
   }
 
   space(): Space {
-    const row = this.#space.get() as unknown as number[]
+    const row = theRow(this.#space.get() as unknown as number[] | undefined, 'space')
+    for (const value of row) counted(value, 'a count of the table space')
     const [blockCount, free, mapped, busy, sequestered, files, reserve] = row as [
       number,
       number,
@@ -143,7 +146,8 @@ export class SpaceTable {
   }
 
   freeRuns(): Run[] {
-    return (this.#freeRuns.all() as unknown as [number, number][]).map(([start, count]) => makeRun(start, count))
+    const rows = this.#freeRuns.all() as unknown as [number, number][]
+    return rows.map(([start, count]) => possibleRun(start, count))
   }
 
   addBusy(run: Run): BusyExtent {
@@ -153,7 +157,7 @@ export class SpaceTable {
 
   busyExtents(limit: number): BusyExtent[] {
     const rows = this.#busyRows.all(limit) as unknown as [number, number, number][]
-    return rows.map(([start, count, id]) => Object.assign(makeRun(start, count), { id }))
+    return rows.map(([start, count, id]) => Object.assign(possibleRun(start, count), { id }))
   }
 
   /** Takes a busy extent out of the table; undefined when it is gone. */
@@ -181,6 +185,13 @@ export class SpaceTable {
 
   #one(statement: StatementSync, ...parameters: number[]): Run | undefined {
     const row = statement.get(...parameters) as unknown as [number, number] | undefined
-    return row === undefined ? undefined : makeRun(row[0], row[1])
+    return row === undefined ? undefined : possibleRun(row[0], row[1])
   }
+}
+
+/** EUCLEAN unless a device can have such blocks. */
+function possibleRun(start: number, count: number): Run {
+  const isPossible = Number.isSafeInteger(start) && Number.isSafeInteger(count) && start >= 0 && count > 0
+  if (!isPossible || start + count > MAX_DEVICE_BLOCKS) throw damaged(`there is a run of ${count} blocks at ${start}`)
+  return makeRun(start, count)
 }

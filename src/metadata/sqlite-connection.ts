@@ -12,12 +12,12 @@
  *      dropped cannot be known.
  */
 import assert from 'node:assert/strict'
-import { openSync } from 'node:fs'
+import { accessSync, constants, openSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isOfSync, openForReading, syncHasFailed, systemError } from '../errors.ts'
 import type { Holder, SyncGuard } from '../errors.ts'
-import { isBusy, isFailedSync, isFull, translated } from './sqlite-errors.ts'
+import { HEADER_FORBIDS, isBusy, isFailedSync, isFull, isReadOnly, translated } from './sqlite-errors.ts'
 import { TransactionMarks } from './transaction-marks.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 import type { ChangeMarks, Patience } from './metadata.ts'
@@ -282,6 +282,9 @@ export class SqliteConnection {
 
   #translated(error: unknown, syscall: string): unknown {
     if (isFailedSync(error)) this.#fail(error)
+    if (isReadOnly(error) && canBeWritten(this.path)) {
+      return systemError('EUCLEAN', `${HEADER_FORBIDS}; run fsck`, { syscall, path: this.path, cause: error })
+    }
     return translated(error, syscall, this.path)
   }
 
@@ -297,6 +300,15 @@ export class SqliteConnection {
   #fail(error: unknown): void {
     this.#failure ??= error
     this.#options.syncGuard?.onSyncFailed()
+  }
+}
+
+function canBeWritten(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 

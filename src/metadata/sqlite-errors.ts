@@ -44,14 +44,29 @@ export const isBusy = (error: unknown): boolean =>
 export const isWithoutLog = (error: unknown): boolean =>
   isSqliteError(error) && ((error.errcode & 0xff) === CANTOPEN || (error.errcode & 0xff) === READONLY)
 
+/** SQLite honours a version for writing, in the header, that it does not know. */
+export const HEADER_FORBIDS = 'the header of the metadata says that it cannot be written'
+
+export const isReadOnly = (error: unknown): boolean => isSqliteError(error) && error.errcode === READONLY
+
 /** The host has no room for the log. */
 export const isFull = (error: unknown): boolean =>
   isSqliteError(error) && ((error.errcode & 0xff) === FULL || error.errcode === IOERR_SHMSIZE)
 
 export const isFailedSync = (error: unknown): boolean => isSqliteError(error) && error.errcode === IOERR_FSYNC
 
+/** A number of the store that no number of JavaScript can hold: none of ours is that large. */
+export const isUnrepresentable = (error: unknown): boolean =>
+  error instanceof RangeError && /too large to be represented as a JavaScript number/.test(error.message)
+
 /** What to throw for `error`: a SQLite error as a system error, any other as it is. */
 export function translated(error: unknown, syscall: string, path: string): unknown {
+  if (isUnrepresentable(error))
+    return systemError('EUCLEAN', 'the metadata is damaged: a number is too large; run fsck', {
+      syscall,
+      path,
+      cause: error,
+    })
   if (!isSqliteError(error)) return error
   const detail = { syscall, path, cause: error }
   const said = `SQLite says "${error.message}" (${error.errcode})`

@@ -5,13 +5,17 @@
  * know (EPROTONOSUPPORT, both versions named), no permission (EACCES, EROFS).
  */
 import { constants } from 'node:fs'
-import { access, open, rm, stat } from 'node:fs/promises'
+import { access, lstat, open, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { systemError } from '../errors.ts'
+import { codeOf, systemError } from '../errors.ts'
+import { MAX_DEVICE_BLOCKS } from '../units.ts'
 import type { BlockCount } from '../units.ts'
-import type { BusyPolicy, DaxMode, Metadata, PoolProperties } from './metadata.ts'
+import { counted, damaged, oneOf } from './damage.ts'
+import { BUSY_POLICIES, DAX_MODES } from './metadata.ts'
+import type { Metadata, PoolProperties } from './metadata.ts'
+import { DISTRUST, inWords, schemaDifferences } from './schema-differences.ts'
 import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, PAGE_SIZE, SCHEMA } from './schema.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import type { SqliteMetadataOptions } from './sqlite-connection.ts'
@@ -28,18 +32,27 @@ export type { SqliteMetadataOptions } from './sqlite-connection.ts'
  * `formatVersion` of the properties is not looked at: it is {@link FORMAT_VERSION}.
  */
 export async function createSqliteMetadata(path: string, properties: PoolProperties): Promise<void> {
+  await createStore(path, (db) => insertFirstRows(db, properties))
+}
+
+/**
+ * Makes a store at `path` that has what `fill` puts into its empty tables; durable when it resolves. When `fill` throws there
+ * is none.
+ */
+export async function createStore(path: string, fill: (db: DatabaseSync) => void | Promise<void>): Promise<void> {
   const syscall = 'mkfs'
   // Only one creator gets past this. The descriptor is closed before SQLite has any lock that it could drop.
   await (await open(path, 'wx', 0o600)).close()
   let db: DatabaseSync | undefined
   try {
-    db = new DatabaseSync(path, { timeout: 0 })
+    // References are looked at when all is there: by fsck, which fills one in the order of what it reads.
+    db = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: false })
     db.exec(`PRAGMA page_size = ${PAGE_SIZE}`)
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     db.exec('BEGIN IMMEDIATE')
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT_VERSION}`)
     db.exec(SCHEMA)
-    insertFirstRows(db, properties)
+    await fill(db)
     db.exec('COMMIT')
     // The last connection to leave moves the log into meta.db, syncs it, and deletes the log.
     db.close()
@@ -59,9 +72,7 @@ export async function openSqliteMetadata(
 export async function openSqliteMetadata(path: string, options?: SqliteMetadataOptions): Promise<Metadata>
 export async function openSqliteMetadata(path: string, options: SqliteMetadataOptions = {}): Promise<Metadata> {
   const syscall = 'open'
-  const file = await stat(path)
-  if (!file.isFile())
-    throw systemError('EUCLEAN', 'this is not the metadata of a pool: it is no regular file', { syscall, path })
+  await checkFiles(path, options.readOnly === true)
   if (options.readOnly === true) return await openedForReading(path, options)
   // SQLite would open what cannot be written for reading only, and say so at the first change.
   await access(path, constants.R_OK | constants.W_OK)
@@ -69,7 +80,8 @@ export async function openSqliteMetadata(path: string, options: SqliteMetadataOp
   let db: DatabaseSync | undefined
   try {
     // mode=rw: a file that has gone since is not made anew.
-    db = new DatabaseSync(new URL(`${pathToFileURL(path).href}?mode=rw`), { timeout: 0 })
+    db = new DatabaseSync(new URL(`${pathToFileURL(path).href}?mode=rw`), { timeout: 0, defensive: true })
+    db.exec(DISTRUST)
     return await connected(db, path, options)
   } catch (error) {
     if (db?.isOpen === true) db.close()
@@ -85,6 +97,7 @@ async function openedForReading(path: string, options: SqliteMetadataOptions): P
     const connection = new SqliteConnection(db, path, options)
     const properties = await connection.readConsistently('open', () => {
       checkFormat(db, path)
+      checkSchema(db, path)
       return readProperties(db, path)
     })
     return new SqliteReader(connection, properties, look, openings)
@@ -99,6 +112,7 @@ async function connected(db: DatabaseSync, path: string, options: SqliteMetadata
   const connection = new SqliteConnection(db, path, options)
   await connection.read('open', () => {
     checkFormat(db, path)
+    checkSchema(db, path)
     const mode = db.prepare('PRAGMA journal_mode').get()?.['journal_mode']
     if (mode !== 'wal') db.exec('PRAGMA journal_mode = WAL')
   })
@@ -110,7 +124,30 @@ async function connected(db: DatabaseSync, path: string, options: SqliteMetadata
   return connection.read('open', () => new SqliteStore(connection, readProperties(db, path)))
 }
 
-function checkFormat(db: DatabaseSync, path: string): void {
+/**
+ * SQLite follows links, to files outside of the pool; and of a database with two names each name has a log of its own.
+ * Whoever may change these files between this look and SQLite's is trusted (SECURITY.md): this finds mistakes.
+ */
+export async function checkFiles(path: string, isForReading: boolean): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) {
+    const name = `${path}${suffix}`
+    const file = await lstat(name).catch((error: unknown) => {
+      if (suffix === '' || codeOf(error) !== 'ENOENT') throw error
+    })
+    if (file === undefined) continue
+    const detail = { syscall: 'open', path: name }
+    if (!file.isFile()) throw systemError('EUCLEAN', 'the metadata of a pool must be a regular file', detail)
+    if (file.nlink === 1 || isForReading) continue
+    throw systemError(
+      'EUCLEAN',
+      'the metadata has a second name, and each would have a log of its own; copy the pool instead of linking it',
+      detail,
+    )
+  }
+}
+
+/** Whether this version can make sense of the tables. EUCLEAN, EPROTONOSUPPORT. */
+export function checkFormat(db: DatabaseSync, path: string): void {
   const id = db.prepare('PRAGMA application_id').get()?.['application_id']
   if (id !== APPLICATION_ID) {
     throw systemError('EUCLEAN', 'this is not the metadata of a pool', { syscall: 'open', path })
@@ -123,16 +160,28 @@ function checkFormat(db: DatabaseSync, path: string): void {
   }
 }
 
+function checkSchema(db: DatabaseSync, path: string): void {
+  const difference = schemaDifferences(db)[0]
+  if (difference === undefined) return
+  const explanation = `the schema of the metadata is not that of a pool: ${inWords(difference)}; see fsck`
+  throw systemError('EUCLEAN', explanation, { syscall: 'open', path })
+}
+
+/** As `randomUUID` writes it, which is what the device's label can hold. */
+export const UUID = /^[0-9a-f-]{36}$/
+
 function readProperties(db: DatabaseSync, path: string): PoolProperties {
   const row = db.prepare('SELECT uuid, p.busy, dax, lease_break_time_ms, reserve, block_count FROM pool p, space').get()
   if (row === undefined) throw systemError('EUCLEAN', 'the pool has no properties', { syscall: 'open', path })
+  const uuid = row['uuid']
+  if (typeof uuid !== 'string' || !UUID.test(uuid)) throw damaged('the pool has no uuid')
   return {
-    uuid: row['uuid'] as string,
+    uuid,
     formatVersion: FORMAT_VERSION,
-    blockCount: row['block_count'] as BlockCount,
-    busy: row['busy'] as BusyPolicy,
-    dax: row['dax'] as DaxMode,
-    leaseBreakTimeMs: row['lease_break_time_ms'] as number,
-    reserveBlocks: row['reserve'] as BlockCount,
+    blockCount: counted(row['block_count'], 'the block count of the pool', MAX_DEVICE_BLOCKS, 1) as BlockCount,
+    busy: oneOf(row['busy'], 'the policy of the pool', BUSY_POLICIES),
+    dax: oneOf(row['dax'], 'the policy of the pool', DAX_MODES),
+    leaseBreakTimeMs: counted(row['lease_break_time_ms'], 'the lease break time of the pool'),
+    reserveBlocks: counted(row['reserve'], 'the reserve of the pool') as BlockCount,
   }
 }

@@ -17,6 +17,7 @@ import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { Layout, PoolProperties } from './metadata.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
+import { DISTRUST } from './schema-differences.ts'
 import { isBusy, isWithoutLog, translated } from './sqlite-errors.ts'
 import { SqliteStore } from './sqlite-store.ts'
 
@@ -125,7 +126,8 @@ export async function lookAt(path: string, countOpenings: Openings): Promise<Loo
     const url = new URL(`${pathToFileURL(path).href}?${isAtRest ? 'immutable=1' : 'mode=ro'}`)
     let db: DatabaseSync | undefined
     try {
-      db = new DatabaseSync(url, { timeout: 0, readOnly: true })
+      db = new DatabaseSync(url, { timeout: 0, readOnly: true, defensive: true })
+      db.exec(DISTRUST)
       db.prepare('PRAGMA schema_version').get()
       db.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384')
       return { db, isAtRest, openings }

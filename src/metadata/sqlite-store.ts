@@ -11,6 +11,8 @@ import { blocksIn, makeRun } from './extent-arithmetic.ts'
 import type * as contract from './metadata.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
 import { Tables } from './tables.ts'
+import type { Tree } from './tree.ts'
+import { readTree } from './tree.ts'
 
 export class SqliteStore implements contract.Metadata {
   readonly #connection: SqliteConnection
@@ -63,6 +65,10 @@ export class SqliteStore implements contract.Metadata {
 
   pathOf(ino: InodeNumber): Promise<string | undefined> {
     return this.read('lookup', () => this.#tables.names.pathOf(ino))
+  }
+
+  tree(): Promise<Tree> {
+    return this.readConsistently('scandir', () => readTree(this.#connection.db))
   }
 
   create(

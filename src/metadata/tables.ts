@@ -36,7 +36,7 @@ export class Tables {
     this.layoutChanges = new LayoutChanges(this.inodes, this.extents, this.space, this.lostAndFound, marks)
     const losses = new NameLosses(this.inodes, this.extents, this.layoutChanges, marks)
     this.nameChanges = new NameChanges(this.inodes, this.names, this.xattrs, this.lostAndFound, losses, marks)
-    this.renames = new Renames(this.inodes, this.names, losses, marks)
+    this.renames = new Renames(this.inodes, this.names, this.lostAndFound, losses, marks)
     this.tenancies = new TenancyTable(db)
     this.orphans = db.prepare('SELECT ino FROM inodes WHERE nlink = 0 ORDER BY ino')
   }

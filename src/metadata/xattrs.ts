@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SystemErrorDetail } from '../errors.ts'
 import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
+import { damaged, shownValue } from './damage.ts'
 import type { InodeTable } from './inodes.ts'
 import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from './metadata.ts'
 import type { Follows, XattrMode } from './metadata.ts'
@@ -40,12 +41,12 @@ export class XattrTable {
   names(ino: InodeNumber): string[] {
     const rows = this.#names.all(ino) as unknown as [string][]
     if (rows.length === 0 && this.#inodes.get(ino) === undefined) throw gone('listxattr', ino)
-    return rows.map(([name]) => name)
+    return rows.map(([name]) => attributeName(name, ino))
   }
 
   get(ino: InodeNumber, name: string): Uint8Array | undefined {
-    const row = this.#get.get(ino, name) as unknown as [Uint8Array] | undefined
-    return row?.[0]
+    const row = this.#get.get(ino, name) as unknown as [unknown] | undefined
+    return row === undefined ? undefined : attributeValue(row[0], ino)
   }
 
   set(ino: InodeNumber, name: string, value: Uint8Array, mode: XattrMode, nowNs: bigint): void {
@@ -91,6 +92,18 @@ export class XattrTable {
   removeIfThere(ino: InodeNumber, name: string): void {
     this.#delete.run(ino, name)
   }
+}
+
+/** EUCLEAN. */
+export function attributeName(name: unknown, ino: InodeNumber): string {
+  if (typeof name === 'string' && name !== '' && !name.includes('\0')) return name
+  throw damaged(`an attribute of inode ${ino} has the name ${shownValue(name)}`)
+}
+
+/** EUCLEAN. */
+export function attributeValue(value: unknown, ino: InodeNumber): Uint8Array {
+  if (value instanceof Uint8Array) return value
+  throw damaged(`an attribute of inode ${ino} is no blob`)
 }
 
 function checkXattr(name: string, value: Uint8Array, detail: SystemErrorDetail): void {

@@ -23,12 +23,12 @@ const F_UNLCK = 2
 /** struct flock with 64 bit offsets: i16 type, i16 whence, i64 start at 8, i64 length at 16, i32 pid at 24. */
 const request = Buffer.alloc(32)
 
-function call(fd: number, command: number, type: number, byte: number): number {
+function call(fd: number, command: number, type: number, byte: number, length = 1): number {
   assert(Number.isSafeInteger(byte) && byte >= 0, 'a lock is on a byte of the file')
   request.fill(0)
   request.writeInt16LE(type, 0)
   request.writeBigInt64LE(BigInt(byte), 8)
-  request.writeBigInt64LE(1n, 16)
+  request.writeBigInt64LE(BigInt(length), 16)
   return retryInterrupted(() => libc().fcntl(fd, command, request))
 }
 
@@ -66,5 +66,11 @@ export function unlock(fd: number, byte: number): void {
 /** Whether *another* description holds a lock on the byte, shared or exclusive; the own one does not count. 1 µs. */
 export function isLocked(fd: number, byte: number): boolean {
   if (call(fd, F_OFD_GETLK, F_WRLCK, byte) === -1) throw refused()
+  return request.readInt16LE(0) !== F_UNLCK
+}
+
+/** Whether another description holds a lock on any of `length` bytes. 1 µs, however many they are. */
+export function isAnyLocked(fd: number, byte: number, length: number): boolean {
+  if (call(fd, F_OFD_GETLK, F_WRLCK, byte, length) === -1) throw refused()
   return request.readInt16LE(0) !== F_UNLCK
 }

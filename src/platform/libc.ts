@@ -36,6 +36,8 @@ interface Libc {
   syscall2(number: number, first: number, pointer: Uint8Array): number
   syscall4(number: number, first: number, second: number, pointer: Uint8Array, fourth: number): number
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number
+  read(fd: number, bytes: Uint8Array, length: number): number
+  write(fd: number, bytes: Uint8Array, length: number): number
   mount(source: string, target: string, type: string, flags: number, data: string): number
   /** `async` calls it on a thread of libuv's pool; `lastErrno()` in the callback is that of this call. */
   umount2: { async(target: string, flags: number, callback: (error: unknown, result: number) => void): void }
@@ -90,6 +92,8 @@ function load(): Loaded {
     syscall2: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'void *']),
     syscall4: library.func('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'void *', 'int64_t']),
     poll: library.func('int poll(void *descriptors, unsigned long count, int timeout)'),
+    read: library.func('int64_t read(int fd, void *bytes, size_t length)'),
+    write: library.func('int64_t write(int fd, const void *bytes, size_t length)'),
     mount: library.func(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),

@@ -19,6 +19,7 @@ export const MOUNT_FLAGS: Readonly<Record<string, number>> = {
   lazytime: 1 << 25,
 }
 
+const MS_REMOUNT = 32
 const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
 
@@ -37,6 +38,14 @@ export interface MountCall {
 export function mountFileSystem({ source, target, type, flags, data }: MountCall): void {
   if (libc().mount(source, target, type, flags, data) === 0) return
   throw callFailed('the file system could not be mounted', { syscall: 'mount', path: target })
+}
+
+/** Gives a mount other flags, a sum of `MOUNT_FLAGS`. EBUSY: read-only, while files are open for writing. EPERM, EINVAL. */
+export function remountFileSystem(target: string, flags: number): void {
+  if (libc().mount('', target, '', flags + MS_REMOUNT, '') === 0) return
+  const detail = { syscall: 'mount', path: target }
+  if (lastErrorCode() === 'EBUSY') throw callFailed('files are open there for writing; close them first', detail)
+  throw callFailed('the flags of the mount could not be changed', detail)
 }
 
 /**

@@ -9,9 +9,10 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { FileDevice } from '../device/file-device.ts'
+import { writeLabel } from '../device/label.ts'
 import { checkBytes, checkChoice, codeOf, outOfRange, systemError } from '../errors.ts'
-import { BUSY_POLICIES, DAX_MODES } from '../files/file-system.ts'
 import { FORMAT_VERSION } from '../layout/format.ts'
+import { BUSY_POLICIES, DAX_MODES } from '../metadata/metadata.ts'
 import type { BusyPolicy, DaxMode, PoolProperties } from '../metadata/metadata.ts'
 import { reserveOf } from '../metadata/reserve.ts'
 import { createSqliteMetadata } from '../metadata/sqlite-metadata.ts'
@@ -70,6 +71,7 @@ export async function createPool(path: string, options: CreatePoolOptions): Prom
     rmSync(directory.device, { force: true })
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${directory.unfinishedMetadata}${suffix}`, { force: true })
     await createDevice(directory.device, properties.blockCount)
+    writeLabel(directory.device, properties.uuid)
     await createSqliteMetadata(directory.unfinishedMetadata, properties)
     renameSync(directory.unfinishedMetadata, directory.metadata)
     syncDirectory(path)

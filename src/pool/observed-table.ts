@@ -11,7 +11,8 @@ import { TABLE_WORDS } from '../layout/format.ts'
 import type { TableMemory } from '../layout/surroundings.ts'
 import type { Words } from '../layout/words.ts'
 import { MappedWords } from '../layout/words.ts'
-import { isLocked } from '../platform/file-lock.ts'
+import { MAX_SLOTS } from '../layout/table-counts.ts'
+import { isAnyLocked, isLocked } from '../platform/file-lock.ts'
 import type { MappedMemory } from '../platform/memory-map.ts'
 import { mapForReading } from '../platform/memory-map.ts'
 import type { PoolDirectory } from './pool-directory.ts'
@@ -63,6 +64,11 @@ export class ObservedTable implements TableMemory {
 
   isAlive(slot: number): boolean {
     return isLocked(this.#fd, LockByte.slot(slot))
+  }
+
+  /** Whether anybody has the pool open. */
+  isAnybodyAlive(): boolean {
+    return isAnyLocked(this.#fd, LockByte.slot(0), MAX_SLOTS)
   }
 
   slot(index: number): Words {

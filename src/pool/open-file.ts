@@ -4,12 +4,14 @@ import type { PolicyChange, Subject, TimeLike } from '../files/attributes.ts'
 import { removeXattr, setOwner, setPermissions, setPolicies, setTimes, setXattr, xattrOf } from '../files/attributes.ts'
 import { mustRefresh } from '../files/data.ts'
 import { syncFile } from '../files/durability.ts'
-import type { FileSystem } from '../files/file-system.ts'
-import { mustBeWritable } from '../files/file-system.ts'
+import type { FileSystem, WaitOptions } from '../files/file-system.ts'
+import { limitsOf, mustBeWritable } from '../files/file-system.ts'
 import { storeTimes } from '../files/growth.ts'
 import { linkInode } from '../files/names.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import type { Inode, XattrMode } from '../metadata/metadata.ts'
+import type { Frozen } from './frozen.ts'
+import { freeze } from './frozen.ts'
 import type { OpenMode } from './open-flags.ts'
 import type { OwnLeases } from './own-leases.ts'
 import type { OwnPins } from './own-pins.ts'
@@ -36,6 +38,8 @@ export class OpenFile implements AsyncDisposable {
   protected readonly fs: FileSystem
   protected readonly opened: OpenInode
   protected readonly mode: OpenMode
+  /** It may be read, in a pool that publishes pins, and is not closed: what a read pin asks, in one word. */
+  protected mayPin: boolean
   /** Where the pool keeps it among its open files. */
   place = -1
   #isOpen = true
@@ -48,6 +52,7 @@ export class OpenFile implements AsyncDisposable {
     this.mode = mode
     this.path = path
     this.ino = opened.ino
+    this.mayPin = mode.mayRead && !owner.fs.isReadOnly
   }
 
   async stat(): Promise<Stat> {
@@ -104,6 +109,21 @@ export class OpenFile implements AsyncDisposable {
     await removeXattr(this.fs, await this.#inode('fremovexattr'), name, this.path)
   }
 
+  /**
+   * The whole file as at one instant, until release: for backups. Its blocks are pinned, stable, whatever `dax` says; who
+   * writes to them gets blocks of its own, who truncates does as with any pin. Waits for write pins: ETIMEDOUT with
+   * `holders`. AbortError, EROFS (a pool opened for reading only). Price: 10 µs, and 2 µs a run of blocks.
+   */
+  freeze(options: WaitOptions = {}): Promise<Frozen> {
+    this.mayRead('freeze')
+    return freeze(this.owner, this, this.opened, limitsOf(this.fs, options))
+  }
+
+  /** For pins: times and change count are stored at the next stat, sync or close. */
+  contentChanged(): void {
+    this.opened.hasNewContent = true
+  }
+
   /** Makes everything written to the file so far durable: its blocks first, then the metadata. */
   async sync(): Promise<void> {
     this.mustBeOpen('fsync')
@@ -114,6 +134,7 @@ export class OpenFile implements AsyncDisposable {
   close(): Promise<void> {
     if (!this.#isOpen) return DONE
     this.#isOpen = false
+    this.mayPin = false
     this.owner.forget(this)
     return this.fs.openInodes.close(this.fs, this.opened) ?? DONE
   }

@@ -5,10 +5,12 @@
  * The metadata are looked at in one of two ways (metadata/sqlite-reader.ts). A look at a pool at rest is over when somebody
  * opens the pool; the word `openings` of the pin table tells.
  */
+import { checkLabel } from '../device/label.ts'
 import { ReadOnlyDevice } from '../device/read-only-device.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
+import { requireTable } from '../layout/pin-table.ts'
 import type { StuckWaits } from '../layout/stuck-waits.ts'
 import { requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -29,6 +31,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
     const memory = new ObservedTable(directory)
     ends.defer(() => memory.close())
     requireOwnVersion(memory, directory.path)
+    if (memory.isAnybodyAlive()) requireTable(memory)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock, directory.path)
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
@@ -37,6 +40,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
     })
     const device = new ReadOnlyDevice(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
+    checkLabel(directory.device, metadata.properties.uuid)
     const reclaimLock = { tryLock: () => false, unlock: () => undefined }
     return new Pool({
       path: directory.path,

@@ -7,20 +7,21 @@
  *
  * If this process dies in here, the kernel drops its locks; the next opener finds nobody alive and starts again.
  */
-import { accessSync, constants, existsSync, rmSync, statSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { transactions } from '../diagnostics.ts'
-import { GuardedDevice } from '../device/guarded-device.ts'
-import { checkBytes, codeOf, syncHasFailed, systemError } from '../errors.ts'
+import { checkLabel } from '../device/label.ts'
+import { checkBytes, syncHasFailed } from '../errors.ts'
 import { CopyWindows } from '../files/copy-windows.ts'
 import { removeOrphans } from '../files/open-inodes.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Slot, Table } from '../layout/format.ts'
+import { MAX_SLOTS } from '../layout/table-counts.ts'
 import { transactionHolders } from '../layout/holders.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
-import { MarkedDevice } from '../layout/marked-device.ts'
-import { PinTable, resetTable, slotCountOf } from '../layout/pin-table.ts'
+import { PinTable, requireTable, resetTable } from '../layout/pin-table.ts'
 import { PunchMarks } from '../layout/punch-marks.ts'
+import { SharedDevice } from '../layout/shared-device.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -31,6 +32,7 @@ import type { Foundations } from './foundations.ts'
 import { FILES } from './foundations.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
+import { requirePool, requireWritable, takeOpeningLock } from './opening.ts'
 import { Pool } from './pool.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
@@ -55,9 +57,6 @@ export interface OpenPoolOptions {
    */
   stuckAfterMs?: number
 }
-
-const OPENING_TIMEOUT_MS = 45_000
-const OPENING_PAUSE_MS = 5
 
 /**
  * Opens the pool in directory `path`. ENOENT (no such directory, or no pool in it), EACCES, EROFS (it may only be read:
@@ -88,8 +87,11 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     ends.defer(() => shared.close())
     const opening = shared.lock(LockByte.opening)
     await takeOpeningLock(opening, path)
-    const isFresh = !isAnybodyAlive(shared)
-    if (!isFresh) requireOwnVersion(shared, path)
+    const isFresh = !shared.isAnybodyAlive()
+    if (!isFresh) {
+      requireOwnVersion(shared, path)
+      requireTable(shared)
+    }
     if (shared.table.load(Table.syncFailed) !== 0) {
       if (!isFresh) throw syncHasFailed('open', path)
       // First: dying between the two is then no harm.
@@ -133,9 +135,9 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     // Before anything is changed: who only reads what was at rest looks afresh from here on. The log is there by now.
     shared.table.add(Table.openings, 1)
     const opened = foundations.openDevice(directory.device, metadata.properties.blockCount)
-    const guarded = new GuardedDevice(opened, directory.device, syncGuard)
-    const device = new MarkedDevice(guarded, new PunchMarks(shared))
+    const device = new SharedDevice(opened, directory.device, syncGuard, new PunchMarks(shared))
     ends.defer(() => device.close())
+    checkLabel(directory.device, metadata.properties.uuid)
     if (isFresh && (await repairAfterReboot(directory, metadata, device))) opened.dropCache?.()
     reserve.take()
 
@@ -170,55 +172,13 @@ export async function openPoolOn(foundations: Foundations, path: string, options
   }
 }
 
-function requirePool(directory: PoolDirectory): void {
-  const { path } = directory
-  if (!statSync(path).isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
-  accessSync(path, constants.R_OK | constants.X_OK)
-  for (const file of [directory.metadata, directory.device, directory.pins]) {
-    if (existsSync(file)) continue
-    const what = `this is no pool: it has no ${file.slice(path.length + 1)}; make one with createPool or "holdfast mkfs"`
-    throw systemError('ENOENT', what, { syscall: 'open', path })
-  }
-}
-
-/** EACCES, EROFS: this process may not write the pool. */
-function requireWritable({ path, metadata, device, pins }: PoolDirectory): void {
-  for (const part of [path, metadata, device, pins]) {
-    try {
-      accessSync(part, constants.W_OK)
-    } catch (error) {
-      const code = codeOf(error)
-      if (code !== 'EACCES' && code !== 'EROFS') throw error
-      const what = 'the pool may not be written; to read it, open it with { readOnly: true }'
-      throw systemError(code, what, { syscall: 'open', path: part, cause: error })
-    }
-  }
-}
-
 /** Nobody has the pool open: what is in the pin table is nobody's. */
 function startAfresh(shared: SharedTable, directory: PoolDirectory): void {
   if (isOfOtherVersion(shared)) {
-    const slots = slotCountOf(shared)
+    const slots = Math.min(shared.table.load(Table.slotCount) >>> 0, MAX_SLOTS)
     for (let slot = 0; slot < slots; slot++) rmSync(directory.slot(slot), { force: true })
     forgetOtherVersion(shared)
   }
+  shared.mend()
   resetTable(shared)
-}
-
-async function takeOpeningLock(lock: { tryLock(): boolean }, path: string): Promise<void> {
-  const deadline = Date.now() + OPENING_TIMEOUT_MS
-  while (!lock.tryLock()) {
-    if (Date.now() > deadline) {
-      throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', {
-        syscall: 'open',
-        path,
-      })
-    }
-    await new Promise((resolve) => setTimeout(resolve, OPENING_PAUSE_MS))
-  }
-}
-
-function isAnybodyAlive(shared: SharedTable): boolean {
-  for (let slot = 0; slot < slotCountOf(shared); slot++) if (shared.liveness.isAlive(slot)) return true
-  return false
 }

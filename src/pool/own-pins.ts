@@ -2,8 +2,9 @@
  * Own pins: what this participant has pinned, so that a dropped pin can be reported and a forced close can take views
  * away. Bounce pins have no record; their keys are below 0.
  *
- * The hot path only stores the pin under its record number. Pins that are still held at the next `tidy` are handed to a
- * FinalizationRegistry and from then on kept weakly: registering each pin would cost more than the pin.
+ * The hot path only stores the pin under its record number: it is young. Pins that are still held at the next `tidy` are
+ * handed to a FinalizationRegistry and from then on kept weakly: registering each pin would cost more than the pin. Pins
+ * of which there is more to keep (bounce pins, stable ones, all of them for `debug`) are never young.
  */
 import { releases } from '../diagnostics.ts'
 import type { RunView, RunViews } from '../files/run-views.ts'
@@ -19,6 +20,12 @@ import type { PinTable } from '../layout/pin-table.ts'
 import { DroppedPins } from './dropped-pins.ts'
 import type { Pin } from './pin.ts'
 
+/**
+ * How often a pin is stored into the list of young ones before that is made anew. A store of a new object into one that
+ * has outlived two scavenges of the garbage collector costs 8 ns, into a new one 1.
+ */
+const RENEWED_AFTER = 1024
+
 export class OwnPins {
   readonly #table: PinTable
   readonly #punches: PunchMarks
@@ -26,7 +33,9 @@ export class OwnPins {
   readonly #isDebug: boolean
   readonly #freed: () => void
   /** By record: young ones strongly, for a moment. */
-  readonly #young: (Pin | undefined)[] = []
+  #young: (Pin | undefined)[] = []
+  /** Stores into the list until it is made anew. */
+  #storesLeft = RENEWED_AFTER
   readonly #old = new Map<number, WeakRef<Pin>>()
   readonly #places = new Map<number, string>()
   /** Records of stable pins. */
@@ -52,29 +61,52 @@ export class OwnPins {
     return this.#held
   }
 
-  add(pin: Pin, record: number): void {
+  /** Returns the pin. */
+  add(pin: Pin, record: number): Pin {
     this.#held++
-    if (record < 0) this.#watch(pin, record)
-    else this.#young[record] = pin
+    if (record < 0 || this.#isDebug) this.#addOld(pin, record)
+    else {
+      if (--this.#storesLeft === 0) this.#renewYoung()
+      this.#young[record] = pin
+    }
+    return pin
+  }
+
+  #renewYoung(): void {
+    this.#young = [...this.#young]
+    this.#storesLeft = Math.max(RENEWED_AFTER, 2 * this.#young.length)
+  }
+
+  #addOld(pin: Pin, record: number): void {
+    this.#watch(pin, record)
     if (this.#isDebug) this.#places.set(record, placeOfCaller())
   }
 
-  /** A stable pin was added: it is counted, and what it kept may become free with it. */
-  addStable(record: number): void {
+  /** Of a stable pin: it is counted, and what it kept may become free with it. */
+  addStable(pin: Pin, record: number): Pin {
+    this.#held++
     this.#stable.add(record)
+    this.#addOld(pin, record)
+    return pin
   }
 
   release(record: number, ino: number): void {
     this.#held--
-    if (record < 0 || this.#young[record] === undefined) this.#forget(record)
-    else this.#young[record] = undefined
-    if (this.#isDebug) this.#places.delete(record)
-    if (record >= 0) releaseClaim(this.#table, record, ino)
-    if (this.#stable.size > 0 && this.#stable.delete(record)) {
-      endStable(this.#table, ino as InodeNumber)
-      this.#freed()
+    if (record < 0 || this.#young[record] === undefined) this.#releaseOld(record, ino)
+    else {
+      this.#young[record] = undefined
+      releaseClaim(this.#table, record, ino)
     }
-    if (this.#held === 0) this.#onNoneHeld?.()
+    if (this.#held === 0 && this.#onNoneHeld !== undefined) this.#onNoneHeld()
+  }
+
+  #releaseOld(record: number, ino: number): void {
+    this.#forget(record)
+    this.#places.delete(record)
+    if (record >= 0) releaseClaim(this.#table, record, ino)
+    if (!this.#stable.delete(record)) return
+    endStable(this.#table, ino as InodeNumber)
+    this.#freed()
   }
 
   /** Takes a revocable view away. */

@@ -10,13 +10,15 @@
  */
 import { systemError } from '../errors.ts'
 import type { Pinned, PinRange } from '../files/pinning.ts'
+import type { RunView } from '../files/run-views.ts'
 import type { OwnPins } from './own-pins.ts'
 import type { ReadSource, WriteTarget } from './pin-io.ts'
 import { readIntoPin, writeFromPin } from './pin-io.ts'
 import { STAYS_IN_ITS_THREAD } from './thread-bound.ts'
 
 const MOST_REFERENCES = 0x7fff_ffff
-const NO_BUFFERS: readonly Uint8Array[] = []
+/** What a pin has after its end. */
+const NOTHING: Pinned = { record: -1, content: [], views: undefined, writeBack: undefined }
 
 /** The file a pin was taken of. */
 export interface PinnedFile {
@@ -25,9 +27,6 @@ export interface PinnedFile {
   /** A write pin was granted or released: what is in its blocks may be new. */
   contentChanged(): void
 }
-
-/** Bounce buffers of a write pin: puts them into the file at release. When it throws, the pin stays. */
-export type WriteBack = () => void
 
 export interface IoOptions {
   /** Offset in a file; default: its current position. Not for sockets and pipes. */
@@ -44,43 +43,35 @@ export class Pin implements Disposable {
   protected readonly threadBound = STAYS_IN_ITS_THREAD
   readonly #owner: OwnPins
   readonly #file: PinnedFile
-  /** In the own slot; below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
-  readonly #record: number
-  #content: Pinned['content']
-  #views: Pinned['views']
-  readonly #writeBack: WriteBack | undefined
-  #references: number
+  #pinned: Pinned
+  #references = 1
 
-  /** For `file.pin()` and `file.pinSync()`. */
-  constructor(
-    owner: OwnPins,
-    file: PinnedFile,
-    range: PinRange,
-    { record, content, views }: Pinned,
-    writeBack: WriteBack | undefined,
-  ) {
+  /** For `file.pin()` and `file.pinSync()`. `pinned.record` below 0: a bounce buffer, which claims no blocks (`dax: 'never'`). */
+  constructor(owner: OwnPins, file: PinnedFile, range: PinRange, pinned: Pinned) {
     this.offset = range.offset
     this.length = range.length
     this.mode = range.mode
     this.#owner = owner
     this.#file = file
-    this.#record = record
-    this.#content = content
-    this.#views = views
-    this.#writeBack = writeBack
-    this.#references = 1
+    this.#pinned = pinned
   }
 
   /** One view for each run of blocks, in order; a hole, of a read pin, is a run of zeros. Empty after release. */
   get buffers(): readonly Uint8Array[] {
-    if (this.#content instanceof Uint8Array) this.#content = [this.#content]
-    return this.#content
+    const { content } = this.#pinned
+    if (!(content instanceof Uint8Array)) return content
+    const buffers = [content]
+    this.#pinned = { ...this.#pinned, content: buffers }
+    return buffers
   }
 
   /** The single view. EINVAL (`ERR_HOLDFAST_SCATTERED`) when the range lies in several runs: use `buffers`. ESTALE after release. */
   get buffer(): Uint8Array {
-    const content = this.#content
-    if (content instanceof Uint8Array) return content
+    const { content } = this.#pinned
+    return content instanceof Uint8Array ? content : this.#onlyOf(content)
+  }
+
+  #onlyOf(content: readonly Uint8Array[]): Uint8Array {
     if (content.length === 1) return content[0]
     this.#mustBeHeld('buffer')
     const what = `the range lies in ${content.length} runs of blocks; use pin.buffers`
@@ -120,17 +111,16 @@ export class Pin implements Disposable {
    * busy until release or the end of the process (promises 1 and 8). A bounce buffer claims none: it is released.
    */
   revoke(): void {
-    if (this.#writeBack === undefined) this.#takeViews()
-    else if (this.#references > 0) this.#end()
+    const { record, views, writeBack } = this.#pinned
+    if (writeBack === undefined) {
+      if (views !== undefined) this.#detach(views)
+      this.#pinned = { ...NOTHING, record }
+    } else if (this.#references > 0) this.#end()
   }
 
-  #takeViews(): void {
-    if (this.#views !== undefined) {
-      for (const view of this.#views) this.#owner.revoke(view)
-      for (const buffer of this.buffers) detachOwn(buffer)
-      this.#views = undefined
-    }
-    this.#content = NO_BUFFERS
+  #detach(views: readonly RunView[]): void {
+    for (const view of views) this.#owner.revoke(view)
+    for (const buffer of this.buffers) detachOwn(buffer)
   }
 
   /**
@@ -140,7 +130,7 @@ export class Pin implements Disposable {
    */
   async writeTo(target: WriteTarget, options: IoOptions = {}): Promise<number> {
     this.retain()
-    for (const view of this.#views ?? []) this.#owner.prefetch(view)
+    for (const view of this.#pinned.views ?? []) this.#owner.prefetch(view)
     try {
       return await writeFromPin(this.buffers, target, options)
     } finally {
@@ -163,18 +153,20 @@ export class Pin implements Disposable {
     }
     this.retain()
     try {
-      return await readIntoPin(this.buffers, source, options, this.#owner.watch(this.#record))
+      return await readIntoPin(this.buffers, source, options, this.#owner.watch(this.#pinned.record))
     } finally {
       this.release()
     }
   }
 
   #end(): void {
-    this.#writeBack?.()
+    const { record, views, writeBack } = this.#pinned
+    if (writeBack !== undefined) writeBack()
     this.#references = 0
     if (this.mode === 'write') this.#file.contentChanged()
-    this.#takeViews()
-    this.#owner.release(this.#record, this.#file.ino)
+    if (views !== undefined) this.#detach(views)
+    this.#pinned = NOTHING
+    this.#owner.release(record, this.#file.ino)
   }
 
   #mustBeHeld(syscall: string): void {

@@ -83,10 +83,10 @@ export abstract class PoolTree {
       const turn = fs.turnIfDue()
       if (turn !== undefined) return turn.then(() => this.#open(path, mode, options))
       const open = options === undefined && !mode.truncates ? openKnown(fs, path, mode) : undefined
-      if (open instanceof OpenInode) return Promise.resolve(this.#handle(open, mode, path))
+      if (open instanceof OpenInode) return Promise.resolve(this.handle(open, mode, path))
       if (open !== undefined)
         return open.then((looked) =>
-          looked === undefined ? this.#open(path, mode, options) : this.#handle(looked, mode, path),
+          looked === undefined ? this.#open(path, mode, options) : this.handle(looked, mode, path),
         )
       return this.#open(path, mode, options)
     } catch (error) {
@@ -97,7 +97,7 @@ export abstract class PoolTree {
   async #open(path: string, mode: OpenMode, options: OpenOptions = {}): Promise<File> {
     const fs = this.fileSystem
     const { open, isNew } = await openAt(fs, path, { ...mode, mode: options.mode }, limitsOf(fs, options))
-    const file = this.#handle(open, mode, path)
+    const file = this.handle(open, mode, path)
     if (!mode.truncates || !mode.mayWrite || isNew) return file
     try {
       await file.truncate(0, options)
@@ -112,11 +112,11 @@ export abstract class PoolTree {
   async openUnnamed(directory = '/', options: OpenOptions = {}): Promise<File> {
     this.mustBeOpen('open')
     const limits = limitsOf(this.fileSystem, options)
-    return this.#handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
+    return this.handle(await openUnnamed(this.fileSystem, directory, options.mode, limits), UNNAMED, directory)
   }
 
   /** A close of the pool that came meanwhile has closed the files there were: this one must not outlive it. */
-  #handle(open: OpenInode, mode: OpenMode, path: string): File {
+  protected handle(open: OpenInode, mode: OpenMode, path: string): File {
     this.mustBeOpen('open')
     this.#owner ??= {
       fs: this.fileSystem,

@@ -21,12 +21,14 @@ import type { StuckWaits } from '../layout/stuck-waits.ts'
 import { Waiting } from '../layout/waiting.ts'
 import type { Finding, Metadata, PoolProperties } from '../metadata/metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
-import type { BlockCount } from '../units.ts'
+import type { BlockCount, InodeNumber } from '../units.ts'
 import { BLOCK_SIZE, bytesOf, MAX_DEVICE_BLOCKS } from '../units.ts'
 import { fileModeMask } from '../platform/process-identity.ts'
+import type { File } from './file.ts'
 import type { FreeSpaceMaker } from './free-space-maker.ts'
 import type { HostReserve } from './host-reserve.ts'
 import { LostAndFound } from './lost-and-found.ts'
+import { parseFlags } from './open-flags.ts'
 import { OwnLeases } from './own-leases.ts'
 import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
@@ -38,6 +40,8 @@ import { holdOf } from './why.ts'
 
 /** Every so often stale marks are cleared, lasting pins registered, and a long log is moved; never on the fast path. */
 const HOUSEKEEPING_MS = 200
+
+const FOR_READING = parseFlags('r')
 
 /** What `openPool` made. */
 export interface PoolParts {
@@ -60,6 +64,7 @@ export interface PoolParts {
 export class Pool extends PoolTree implements AsyncDisposable {
   readonly path: string
   readonly lostAndFound: LostAndFound
+  /** For this project's own front ends; not part of the stable face. */
   readonly fileSystem: FileSystem
   /** A structured clone would be an object without a pool behind it. */
   protected readonly threadBound = STAYS_IN_ITS_THREAD
@@ -131,6 +136,16 @@ export class Pool extends PoolTree implements AsyncDisposable {
   /** For `openPool()`: where a pin of this participant was taken, in debug mode. */
   takenAt(record: number): string | undefined {
     return this.ownPins.takenAt(record)
+  }
+
+  /** Opens the file with the inode number `ino` for reading, whatever its names are; `path` is for errors. ENOENT: it has none any more, or is no file. */
+  async openInode(ino: number, path = `inode ${ino}`): Promise<File> {
+    this.mustBeOpen('open')
+    const open = await this.fileSystem.openInodes.open(this.fileSystem, ino as InodeNumber)
+    const file = open === undefined ? undefined : this.handle(open, FOR_READING, path)
+    if (file !== undefined && open?.inode.kind === 'file') return file
+    await file?.close()
+    throw systemError('ENOENT', `no file with a name has the inode number ${ino}`, { syscall: 'open', path })
   }
 
   /** Everything pinned in the pool, by any process; of one file when `path` is given. */

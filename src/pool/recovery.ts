@@ -10,38 +10,64 @@
  * The boot, the mounting and the file that were made sound are remembered in a file, written after the flush. Price: a punch
  * for each free run and an allocation for each mapped run (files lie together, so runs are few); no file is read.
  */
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Device } from '../device/device.ts'
-import { codeOf } from '../errors.ts'
+import { codeOf, systemError } from '../errors.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { mountedInstance } from '../platform/mounted-file-system.ts'
 import { bootId } from '../platform/process-identity.ts'
+import type { Run } from '../units.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 
-/** Whether there was anything to do. */
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+
+/** Whether there was anything to do. EUCLEAN: the metadata contradict themselves about what is free. */
 export async function repairAfterReboot(
   directory: PoolDirectory,
   metadata: Metadata,
   device: Device,
 ): Promise<boolean> {
-  const { pins } = directory
-  const path = join(pins, 'boot')
-  const { dev, ino } = statSync(directory.device, { bigint: true })
-  const present = `${bootId()} ${mountedInstance(pins)} ${dev}:${ino}`
-  if (readIfThere(path) === present) return false
-  for (const run of await metadata.freeRuns()) device.discard(run)
-  for (const run of await metadata.mappedRuns()) device.allocate(run)
+  if (isSound(directory)) return false
+  const [free, mapped] = [await metadata.freeRuns(), await metadata.mappedRuns()]
+  // What is punched here is gone: not when the metadata contradict themselves about it.
+  refuseOverlap(free, mapped)
+  for (const run of free) device.discard(run)
+  for (const run of mapped) device.allocate(run)
   await device.flush()
   // What a failed sync left of the log may be in the page cache only; meta.db is written and synced anew.
   await metadata.checkpoint()
-  writeFileSync(path, present, { mode: 0o600 })
+  const fd = openSync(soundMark(directory), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
+  try {
+    writeSync(fd, markOf(directory))
+  } finally {
+    closeSync(fd)
+  }
   return true
 }
 
+/** Whether free blocks are zero, and mapped ones have space, for all that this boot has seen of this device. */
+export const isSound = (directory: PoolDirectory): boolean => readIfThere(soundMark(directory)) === markOf(directory)
+
 /** The next fresh open repairs, whatever boot it is on. */
-export function demandRepair({ pins }: PoolDirectory): void {
-  rmSync(join(pins, 'boot'), { force: true })
+export const demandRepair = (directory: PoolDirectory): void => rmSync(soundMark(directory), { force: true })
+
+const soundMark = ({ pins }: PoolDirectory): string => join(pins, 'boot')
+
+function markOf({ device, pins }: PoolDirectory): string {
+  const { dev, ino } = statSync(device, { bigint: true })
+  return `${bootId()} ${mountedInstance(pins)} ${dev}:${ino}`
+}
+
+function refuseOverlap(free: readonly Run[], mapped: readonly Run[]): void {
+  let next = 0
+  for (const { start, count } of free) {
+    while (next < mapped.length && mapped[next].start + mapped[next].count <= start) next++
+    if (next < mapped.length && mapped[next].start < start + count) {
+      const what = `block ${Math.max(start, mapped[next].start)} is free, and a file has it; run fsck`
+      throw systemError('EUCLEAN', `the metadata is damaged: ${what}`, { syscall: 'open' })
+    }
+  }
 }
 
 function readIfThere(path: string): string | undefined {

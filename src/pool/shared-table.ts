@@ -9,16 +9,17 @@
  *   3. Whoever may read or write the table file may do that to the slots, whoever makes them: they take its permissions,
  *      as SQLite's log takes those of meta.db. So a chmod of the pool holds for what is made later.
  */
-import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, lstatSync, openSync, statSync } from 'node:fs'
 import { codeOf, systemError } from '../errors.ts'
 import type { PoolLock } from '../layout/busy-extents.ts'
-import { CHUNK_WORDS, SLOT_WORDS, TABLE_WORDS } from '../layout/format.ts'
+import { CHUNK_RECORDS, CHUNK_WORDS, Slot, SLOT_WORDS, Table, TABLE_MAGIC, TABLE_WORDS } from '../layout/format.ts'
 import type { Bells, Liveness, TableMemory } from '../layout/surroundings.ts'
+import { damagedTable, MAX_RECORDS, MAX_SLOTS } from '../layout/table-counts.ts'
 import type { Words } from '../layout/words.ts'
 import { MappedWords } from '../layout/words.ts'
 import { Bell, Doorbell } from '../platform/doorbell.ts'
 import { makeFifo } from '../platform/fifo.ts'
-import { isLocked, tryLock, unlock } from '../platform/file-lock.ts'
+import { isAnyLocked, isLocked, tryLock, unlock } from '../platform/file-lock.ts'
 import { allocateSpace } from '../platform/file-space.ts'
 import type { MappedMemory } from '../platform/memory-map.ts'
 import { mapShared } from '../platform/memory-map.ts'
@@ -45,7 +46,7 @@ export class SharedTable implements TableMemory {
 
   constructor(directory: PoolDirectory) {
     this.#directory = directory
-    this.#fd = openSync(directory.table, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    this.#fd = openFile(directory.table)
     try {
       requireLocks(this.#fd, directory)
       this.#permissions = permissionsOf(fstatSync(this.#fd).mode)
@@ -66,21 +67,49 @@ export class SharedTable implements TableMemory {
     return { tryLock: () => tryLock(this.#fd, byte, 'exclusive'), unlock: () => unlock(this.#fd, byte) }
   }
 
-  /** Takes the first slot that nobody lives in. */
+  /** Whether anybody has the pool open; asks the locks, whatever the table says. */
+  isAnybodyAlive(): boolean {
+    return isAnyLocked(this.#fd, LockByte.slot(0), MAX_SLOTS)
+  }
+
+  /**
+   * For a table that nobody has open, in which nothing is of value: where its counts say more than its files have, it was
+   * damaged, and they are made to say no more. The caller has the opening lock.
+   */
+  mend(): void {
+    const { table } = this
+    if (table.load(Table.magic) !== TABLE_MAGIC) return
+    const count = table.load(Table.slotCount) >>> 0
+    let slot = 0
+    for (; slot < Math.min(count, MAX_SLOTS); slot++) {
+      const bytes = lstatSync(this.#directory.slot(slot), { throwIfNoEntry: false })?.size ?? 0
+      if (bytes < SLOT_BYTES) break
+      const words = this.slot(slot)
+      const records = Math.min(Math.floor((bytes - SLOT_BYTES) / CHUNK_BYTES) * CHUNK_RECORDS, MAX_RECORDS)
+      if (words.load(Slot.recordCount) >>> 0 > records) words.store(Slot.recordCount, records)
+    }
+    if (slot !== count) table.store(Table.slotCount, slot)
+  }
+
+  /** Takes the first slot that nobody lives in. ENFILE: there are as many participants as there can be. */
   takeSlot(): number {
     let slot = 0
-    while (!this.liveness.tryOwn(slot)) slot++
+    while (!this.liveness.tryOwn(slot)) {
+      if (++slot < MAX_SLOTS) continue
+      const what = `the pool is open ${MAX_SLOTS} times already`
+      throw systemError('ENFILE', what, { syscall: 'open', path: this.#directory.path })
+    }
     this.#ownSlot = slot
     return slot
   }
 
   slot(index: number): Words {
-    return (this.#slots[index] ??= this.#mapFile(this.#directory.slot(index), 0, SLOT_BYTES))
+    return (this.#slots[index] ??= this.#mapSlot(index, 0, SLOT_BYTES))
   }
 
   chunk(slot: number, chunk: number): Words {
     const chunks = (this.#chunks[slot] ??= [])
-    return (chunks[chunk] ??= this.#mapFile(this.#directory.slot(slot), SLOT_BYTES + chunk * CHUNK_BYTES, CHUNK_BYTES))
+    return (chunks[chunk] ??= this.#mapSlot(slot, SLOT_BYTES + chunk * CHUNK_BYTES, CHUNK_BYTES))
   }
 
   /**
@@ -94,8 +123,20 @@ export class SharedTable implements TableMemory {
     this.#fd = -1
   }
 
+  /** Only the own slot is made, and made longer. Of others all is there that they tell of; what is not, is damage. */
+  #mapSlot(slot: number, offset: number, length: number): Words {
+    const path = this.#directory.slot(slot)
+    if (slot !== this.#ownSlot) {
+      const file = lstatSync(path, { throwIfNoEntry: false })
+      if (file === undefined || file.size < offset + length) {
+        throw damagedTable(`slot ${slot} says more than its file has`)
+      }
+    }
+    return this.#mapFile(path, offset, length)
+  }
+
   #mapFile(path: string, offset: number, length: number): Words {
-    const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    const fd = openFile(path)
     try {
       return this.#map(fd, offset, length)
     } finally {
@@ -106,7 +147,9 @@ export class SharedTable implements TableMemory {
   #map(fd: number, offset: number, length: number): Words {
     // Longer first: space beyond the end would go again at once. Allocated even when it is long enough: who made it longer
     // may have found no space, or died, before that.
-    const { size, mode, uid } = fstatSync(fd)
+    const file = fstatSync(fd)
+    if (!file.isFile()) throw damagedTable('one of its files is no regular file')
+    const { size, mode, uid } = file
     const isNew = size === 0 && uid === process.geteuid?.()
     if (isNew && permissionsOf(mode) !== this.#permissions) fchmodSync(fd, this.#permissions)
     if (size < offset + length) ftruncateSync(fd, offset + length)
@@ -116,6 +159,16 @@ export class SharedTable implements TableMemory {
     const view = mapping.view(0, length)
     this.#views.push(view)
     return new MappedWords(view)
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ELOOP' || code === 'EISDIR' || code === 'ENXIO') throw damagedTable(`${path} is no regular file`)
+    throw error
   }
 }
 

@@ -5,7 +5,7 @@ import { turnBeganMs } from '../platform/event-loop.ts'
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
 
-  /** A pin that costs 150 ns can't spend 60 on the time. */
+  /** A pin that costs 90 ns can't spend 60 on the time. */
   coarseMs: turnBeganMs,
 
   after: (delayMs, callback, keepsAlive) => {

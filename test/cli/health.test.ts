@@ -1,42 +1,17 @@
-/** `fsck` and `doctor`. */
+/** `doctor`. */
 import assert from 'node:assert/strict'
-import { truncateSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { createPool } from '../../src/index.ts'
 import { fileSystemOf } from '../../src/platform/file-system.ts'
-import { holdfast, mustRun, temporaryDirectory } from './run-holdfast.ts'
+import { holdfast, mustJson, mustRun, temporaryDirectory } from './run-holdfast.ts'
 
 interface CheckJson {
   isHealthy: boolean
   checks: { name: string; status: string; found: string; remedy?: string }[]
 }
-
-test('fsck -n ends with 0 for a sound pool and with 4 and the findings for a damaged one', async (t) => {
-  const path = join(temporaryDirectory(t), 'pool')
-  {
-    await using pool = await createPool(path, { sizeBytes: 4 << 20 })
-    await pool.writeFile('/file', Buffer.alloc(10_000, 1))
-  }
-  assert.equal((await mustRun(['fsck', '-n', path])).text, `${path}: sound\n`)
-
-  const db = new DatabaseSync(join(path, 'meta.db'))
-  db.exec('PRAGMA foreign_keys = OFF; UPDATE inodes SET blocks = blocks + 7 WHERE size = 10000')
-  db.close()
-  const [text, json] = await Promise.all([holdfast(['fsck', '-n', path]), holdfast(['fsck', '-n', path, '--json'])])
-  assert.deepEqual([text.code, json.code], [4, 4])
-  assert.match(text.text, /^inode-blocks: inode \d+ says 10 blocks and has 3\n.*: 1 errors?\n$/s)
-  const { isSound, findings } = JSON.parse(json.text) as { isSound: boolean; findings: { code: string }[] }
-  assert.deepEqual([isSound, findings.map(({ code }) => code)], [false, ['inode-blocks']])
-
-  truncateSync(join(path, 'device'), 4096)
-  const short = await holdfast(['fsck', '-n', path])
-  assert.equal(short.code, 4, 'damage that keeps the pool from being opened is a finding, too')
-  assert.match(short.text, /^unreadable: EUCLEAN/)
-  assert.equal((await holdfast(['fsck', '-n', `${path}-none`])).code, 8)
-})
 
 test('doctor says what works here, who has the pool open, and ends with 1 when something fails', async (t) => {
   const path = join(temporaryDirectory(t), 'pool')
@@ -51,6 +26,14 @@ test('doctor says what works here, who has the pool open, and ends with 1 when s
   assert.equal(openIn?.status, 'warn')
   assert.match(openIn.found, new RegExp(`pid ${process.pid} `))
   assert.match(openIn.remedy ?? '', /let no other tool .* copy the directory now: meta\.db, meta\.db-wal and device/)
+
+  assert.equal(statusOf('who may write'), 'ok')
+  chmodSync(join(path, 'device'), 0o666)
+  chmodSync(path, 0o777)
+  const { checks: afterwards } = await mustJson<CheckJson>(['doctor', path])
+  const { status, remedy } = afterwards.find(({ name }) => name === 'who may write') ?? {}
+  assert.equal(status, 'warn')
+  assert.match(remedy ?? '', new RegExp(`chmod o-w ${path} ${path}/device$`))
 
   const procfs = await holdfast(['doctor', '/proc'])
   assert.equal(procfs.code, 1)

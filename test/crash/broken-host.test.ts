@@ -3,11 +3,23 @@
  * read-only under a pool in use. Where that cannot be, the reason is in the skip.
  */
 import assert from 'node:assert/strict'
-import { closeSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { codeOf } from '../../src/errors.ts'
-import { openPool } from '../../src/index.ts'
+import type { Pool } from '../../src/index.ts'
+import { createPool, openPool } from '../../src/index.ts'
 import { allocateSpaceWhole } from '../../src/platform/file-space.ts'
 import { mountTemporary } from '../device/mounted.ts'
 import { startProcess } from '../support/participant.ts'
@@ -131,6 +143,66 @@ test('a host that goes read-only under a pool: errors, no signal, and what was s
   assert.deepEqual(await pool.check(), [])
   await pool.writeFile('/new', 'x')
 })
+
+test('a disk that cannot read: who reads by copy is told EIO, who opens the metadata too, and all is there when it can again', async (t) => {
+  const user = await startProcess(t)
+  const backing = mountTemporary('tmpfs')
+  if (typeof backing === 'string') return t.skip(backing)
+  t.after(() => backing.release())
+  const disk = mountTemporary('ext4', backing.directory)
+  if (typeof disk === 'string') return t.skip(disk)
+  backing.onRelease(() => disk.release())
+  const [own = ''] = readdirSync(backing.directory)
+  const image = join(backing.directory, own, 'image')
+  const path = join(disk.directory, 'pool')
+  {
+    await using pool = await createPool(path, { sizeBytes: 4 << 20 })
+    await pool.writeFile('/file', CONTENT)
+  }
+  execFileSync('sync', ['-f', path])
+  const whole = readFileSync(image)
+  await user.run(async (here, from) => {
+    here.kept.reader = await here.openPool(from, { readOnly: true })
+  }, path)
+
+  truncateSync(image)
+  forget(join(path, 'device'))
+  const read = await user.run(async (here) => {
+    const reader = here.kept.reader as Pool
+    const error = await reader.readFile('/file').catch((reason: unknown) => reason)
+    await reader.close()
+    return (error as { code?: string }).code
+  })
+  assert.equal(read, 'EIO')
+  forget(join(path, 'meta.db'))
+  for (const readOnly of [true, false]) {
+    const opened = await user.run(
+      (here, from, how) =>
+        here.openPool(from, { readOnly: how }).then(
+          () => 'opened',
+          (error: { code?: string }) => error.code,
+        ),
+      path,
+      readOnly,
+    )
+    assert.equal(opened, 'EIO')
+  }
+  truncateSync(image, whole.length)
+  const fd = openSync(image, 'r+')
+  for (let at = 0; at < whole.length; at += 4096) {
+    // There is no room for its holes.
+    const block = whole.subarray(at, at + 4096)
+    if (block.some((byte) => byte !== 0)) writeSync(fd, block, 0, block.length, at)
+  }
+  closeSync(fd)
+  await using pool = await openPool(path)
+  assert.deepEqual(await pool.readFile('/file'), CONTENT)
+  assert.deepEqual(await pool.check(), [])
+})
+
+/** Has the kernel forget what it has of a file: the next read is one of the disk. */
+const forget = (file: string): void =>
+  void execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none'])
 
 /** The file that makes an ext4 fail, of the one that the directory is on. */
 function triggerOf(directory: string): string | undefined {

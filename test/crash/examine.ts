@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { DATA_START } from '../../src/device/label.ts'
 import type { Pool } from '../../src/index.ts'
 import { openPool } from '../../src/index.ts'
 import { poolDirectory } from '../../src/pool/pool-directory.ts'
@@ -98,7 +99,7 @@ async function spaceFindings(pool: Pool, { cause }: Image): Promise<string[]> {
   const fd = openSync(device, 'r')
   try {
     const page = Buffer.alloc(PAGE)
-    for (let block = 0; readSync(fd, page, 0, PAGE, block * PAGE) === PAGE; block++) {
+    for (let block = 0; readSync(fd, page, 0, PAGE, DATA_START + block * PAGE) === PAGE; block++) {
       if (!mapped.has(block) && !page.equals(ZERO_PAGE)) findings.push(`promise 6: free block ${block} is not zero`)
     }
   } finally {

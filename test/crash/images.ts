@@ -6,6 +6,7 @@
  * had not come to.
  */
 import { closeSync, ftruncateSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { DATA_START } from '../../src/device/label.ts'
 import { poolDirectory } from '../../src/pool/pool-directory.ts'
 import type { Random } from '../stress/random.ts'
 import type { LogState } from './log-versions.ts'
@@ -216,11 +217,12 @@ export function writeImage(path: string, image: Image, hidesPowerCut = false): v
   const files = poolDirectory(path)
   const fd = openSync(files.device, 'w+')
   try {
-    ftruncateSync(fd, image.blockCount * PAGE)
+    ftruncateSync(fd, DATA_START + image.blockCount * PAGE)
+    writeSync(fd, image.step.label, 0, image.step.label.length, 0)
     image.pages.forEach((page, block) => {
       // A process's death leaves blocks allocated; a power cut may take that back until they were flushed.
       const isThere = page !== ZERO_PAGE || (image.cause !== 'power cut' && image.step.allocated.has(block))
-      if (isThere) writeSync(fd, page, 0, PAGE, block * PAGE)
+      if (isThere) writeSync(fd, page, 0, PAGE, DATA_START + block * PAGE)
     })
   } finally {
     closeSync(fd)

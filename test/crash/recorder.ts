@@ -14,6 +14,7 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Device } from '../../src/device/device.ts'
+import { DATA_START, LABEL_BYTES } from '../../src/device/label.ts'
 import type { Pool } from '../../src/index.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import type { Foundations } from '../../src/pool/foundations.ts'
@@ -35,6 +36,8 @@ export interface Step {
   readonly what: string
   /** A transaction was committed just before: a process may have died with all but its commit done. */
   readonly isCommit: boolean
+  /** In front of the blocks of the device. It never changes. */
+  readonly label: Buffer
   readonly pages: readonly Versions[]
   /** The length of the device that is durable. */
   readonly durableBlocks: number
@@ -63,6 +66,7 @@ export class Recorder {
   readonly path: string
   readonly #faults: Faults
   readonly #deviceFd: number
+  readonly #label: Buffer
   readonly #databaseFd: number
   readonly #db: DatabaseSync
   readonly #painter: Painter
@@ -80,6 +84,7 @@ export class Recorder {
     this.path = path
     this.#faults = faults
     this.#deviceFd = openSync(files.device, 'r')
+    this.#label = contentOf(this.#deviceFd).subarray(0, LABEL_BYTES)
     this.#databaseFd = openSync(files.metadata, 'r')
     this.#database = [contentOf(this.#databaseFd)]
     this.#db = new DatabaseSync(files.metadata, { timeout: 0 })
@@ -88,8 +93,7 @@ export class Recorder {
     this.#log = new LogVersions(`${files.metadata}-wal`)
     // What was in the log before is the first portrait.
     while (this.portraits.length <= this.#log.commit) this.portraits.push(this.portraits[0])
-    const device = contentOf(this.#deviceFd)
-    this.#pages = new PageVersions(device)
+    this.#pages = new PageVersions(contentOf(this.#deviceFd, DATA_START))
     this.#allocated = new Set(
       this.#pages.lists.flatMap(([page], block) => (page.every((byte) => byte === 0) ? [] : [block])),
     )
@@ -142,7 +146,7 @@ export class Recorder {
   }
 
   #look(): void {
-    this.#pages.look((this.#scratch = contentOf(this.#deviceFd, this.#scratch)))
+    this.#pages.look((this.#scratch = contentOf(this.#deviceFd, DATA_START, this.#scratch)))
     const foreign = this.#contents.look(this.portraits[this.portraits.length - 1], this.#pages.lists)
     assert.deepEqual(foreign, [], 'a file shows what is not its own')
   }
@@ -152,6 +156,7 @@ export class Recorder {
       index: this.steps.length,
       what,
       isCommit,
+      label: this.#label,
       pages: this.#pages.lists,
       durableBlocks: this.#pages.durableBlocks,
       allocated: new Set(this.#allocated),
@@ -264,13 +269,13 @@ function bootOf(path: string): string {
 
 const same = <T>(it: T): T => it
 
-/** In `scratch` when that is as long. */
-function contentOf(fd: number, scratch?: Buffer): Buffer {
-  const { size } = fstatSync(fd)
+/** From byte `start` of the file on; in `scratch` when that is as long. */
+function contentOf(fd: number, start = 0, scratch?: Buffer): Buffer {
+  const size = fstatSync(fd).size - start
   const content = scratch?.length === size ? scratch : Buffer.allocUnsafeSlow(size)
-  for (let at = 0; at < content.length;) at += readSync(fd, content, at, content.length - at, at)
+  for (let at = 0; at < content.length;) at += readSync(fd, content, at, content.length - at, start + at)
   return content
 }
 
-/** Bytes of the host that the file takes. */
-export const spaceOf = (path: string): number => statSync(path).blocks * 512
+/** Bytes of the host that the blocks of a device take. */
+export const spaceOf = (path: string): number => statSync(path).blocks * 512 - DATA_START

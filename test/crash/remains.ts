@@ -1,6 +1,7 @@
 /** What writers (writer.ts) must find again after their death, or their host's: findings, none when nothing is lost. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Pool } from '../../src/index.ts'
+import { DATA_START } from '../../src/device/label.ts'
 import { poolDirectory } from '../../src/pool/pool-directory.ts'
 import type { Word } from './writer.ts'
 import { WHOLE_BYTES } from './writer.ts'
@@ -28,7 +29,7 @@ export class Promised {
     this.count++
     if (word.kind === 'synced') this.whole.set(word.file, word.round)
     if (word.kind === 'replaced') this.replaced = word.round
-    if (word.kind === 'stalled') this.stalls.push(`${word.what} took ${Math.round(word.ms)} ms`)
+    if (word.kind === 'stalled') this.stalls.push(`${word.what} took longer than a second`)
   }
 }
 
@@ -105,7 +106,7 @@ async function freeFindings(pool: Pool): Promise<string[]> {
     const page = new Uint32Array(PAGE / 4)
     for (const { start, count } of await pool.fileSystem.metadata.freeRuns()) {
       for (let block = start as number; block < start + count; block++) {
-        readSync(fd, page, 0, PAGE, block * PAGE)
+        readSync(fd, page, 0, PAGE, DATA_START + block * PAGE)
         if (page.some((word) => word !== 0)) findings.push(`promise 6: free block ${block} is not zero`)
       }
     }

@@ -7,7 +7,7 @@
  *   replaced   another file, written, synced and renamed over it, each round; replaced(round): it is whole and not older
  *   log        appended to, and truncated at times
  *   others     come and go unsynced, so that blocks are used again
- *   pulse      short operations of all kinds, which nobody keeps waiting; stalled(ms): one took longer than a second, and the
+ *   pulse      short operations of all kinds, which nobody keeps waiting; stalled(what): one took longer than a second, and the
  *              process had its turn all the time
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -24,7 +24,7 @@ export type Word =
   | { readonly kind: 'working' }
   | { readonly kind: 'synced'; readonly file: number; readonly round: number }
   | { readonly kind: 'replaced'; readonly round: number }
-  | { readonly kind: 'stalled'; readonly what: string; readonly ms: number }
+  | { readonly kind: 'stalled'; readonly what: string }
 
 const tell = (word: Word): void => void process.send?.(word)
 
@@ -82,13 +82,15 @@ async function pulse(pool: Pool, path: string, round: number): Promise<void> {
   await timed('unlink', () => pool.unlink(`${path}-2`))
 }
 
+/** Told when the time is up and not at the end: what hangs has none. */
 async function timed(what: string, action: () => Promise<unknown>): Promise<void> {
-  const start = performance.now()
   delays.reset()
+  const alarm = setTimeout(() => {
+    // A machine that is busy with others lets nobody go on; that is no stall of ours.
+    if (delays.max < (STALL_MS / 2) * 1e6) tell({ kind: 'stalled', what })
+  }, STALL_MS)
   await action()
-  const ms = performance.now() - start
-  // A machine that is busy with others lets nobody go on; that is no stall of ours.
-  if (ms > STALL_MS && delays.max < (STALL_MS / 2) * 1e6) tell({ kind: 'stalled', what, ms })
+  clearTimeout(alarm)
 }
 
 const delays = monitorEventLoopDelay({ resolution: 10 })

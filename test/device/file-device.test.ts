@@ -18,6 +18,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { FileDevice } from '../../src/device/file-device.ts'
+import { DATA_START } from '../../src/device/label.ts'
 import { makeFifo } from '../../src/platform/fifo.ts'
 import { fileSystemOf } from '../../src/platform/file-system.ts'
 import { blocks, run } from './conformance.ts'
@@ -33,7 +34,7 @@ test('create makes a sparse file of the size, for its owner only', (t) => {
   const path = join(temporary(t), 'device')
   FileDevice.create(path, blocks(1000)).close()
   const found = statSync(path)
-  assert.equal(found.size, 4_096_000)
+  assert.equal(found.size, DATA_START + 4_096_000)
   assert.equal(found.mode & 0o777, 0o600)
   assert.equal(found.blocks, 0)
 })
@@ -66,10 +67,10 @@ test('open refuses what is missing, not a regular file, or shorter than it shoul
   assert.throws(open('link'), { code: 'EINVAL', path: at('link') })
   makeFifo(at('pipe'), 0o600)
   assert.throws(open('pipe'), { code: 'EINVAL', path: at('pipe') })
-  assert.throws(open('device', 5), { code: 'EUCLEAN', path: at('device'), message: /16384 bytes.*20480/ })
-  truncateSync(at('device'), 4 * 4096 - 1)
+  assert.throws(open('device', 5), { code: 'EUCLEAN', path: at('device'), message: /20480 bytes.*24576/ })
+  truncateSync(at('device'), DATA_START + 4 * 4096 - 1)
   assert.throws(open('device', 4), { code: 'EUCLEAN', path: at('device') })
-  truncateSync(at('device'), 5 * 4096)
+  truncateSync(at('device'), DATA_START + 5 * 4096)
   open('device', 4)().close()
 })
 
@@ -105,7 +106,7 @@ test('on btrfs the device is NOCOW, and one that is not is refused', (t) => {
   device.close()
   FileDevice.open(path, blocks(4)).close()
   writeFileSync(join(mounted.directory, 'plain'), '')
-  truncateSync(join(mounted.directory, 'plain'), 4 * 4096)
+  truncateSync(join(mounted.directory, 'plain'), DATA_START + 4 * 4096)
   assert.throws(() => FileDevice.open(join(mounted.directory, 'plain'), blocks(4)), {
     code: 'EOPNOTSUPP',
     message: /NOCOW/,

@@ -1,6 +1,9 @@
-/** What the documents show as TypeScript, and how a reader runs it: one program after the other, in a directory of their own. */
+/**
+ * What the documents show as TypeScript, or as commands to be run (a block ```sh run), and how a reader runs it: one program
+ * after the other, in a directory of their own.
+ */
 import { execFile } from 'node:child_process'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -11,6 +14,7 @@ export const root = join(import.meta.dirname, '..', '..')
 export interface Snippet {
   /** Line of the document where it begins. */
   readonly line: number
+  readonly language: 'ts' | 'sh'
   readonly code: string
   /** What the document says that it prints: a block ```text right behind it; undefined: nothing is said. */
   readonly prints: string | undefined
@@ -21,9 +25,11 @@ export const documents = (): string[] => globSync(['README.md', 'docs/guide/*.md
 
 export function snippetsOf(document: string): Snippet[] {
   const text = readFileSync(join(root, document), 'utf8')
-  const blocks = /^```ts\n(?<code>[\s\S]*?)^```\n(?:\s*```text\n(?<prints>[\s\S]*?)^```\n)?/gm
+  const blocks =
+    /^```(?<language>ts|sh)(?: run|(?<=ts))\n(?<code>[\s\S]*?)^```\n(?:\s*```text\n(?<prints>[\s\S]*?)^```\n)?/gm
   return [...text.matchAll(blocks)].map((match) => ({
     line: text.slice(0, match.index).split('\n').length + 1,
+    language: match.groups?.['language'] === 'sh' ? 'sh' : 'ts',
     code: match.groups?.['code'] ?? '',
     prints: match.groups?.['prints'],
   }))
@@ -58,17 +64,25 @@ export function readersDirectory(t: Pick<TestContext, 'after'>): string {
     writeFileSync(join(packageDirectory, exports[name]), `export * from ${url}\n`)
   }
   writeFileSync(join(packageDirectory, 'package.json'), JSON.stringify({ type: 'module', exports }))
+  // What a reader installs beside it.
+  mkdirSync(join(directory, 'node_modules', '@hono'))
+  for (const name of ['hono', '@hono/node-server'])
+    symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name))
   return directory
 }
 
 const TIMEOUT_MS = 60_000
 
-/** Runs a program of a document; resolves with what it printed, rejects with all it said when it fails, warns or does not end. */
+/** Runs a program of a document, or commands, for which `holdfast` is in the path; resolves with what it printed, rejects with all it said when it fails, warns or does not end. */
 export function run(program: string, cwd: string): Promise<string> {
-  const env = { ...process.env, TMPDIR: cwd }
+  const path = `${join(root, 'bin')}:${process.env['PATH']}`
+  const env = { ...process.env, TMPDIR: cwd, PATH: path }
+  const [command, ...words] = program.endsWith('.sh')
+    ? ['sh', '-eu', program]
+    : [process.execPath, '--disable-warning=ExperimentalWarning', program]
   const options = { cwd, env, timeout: TIMEOUT_MS, killSignal: 'SIGKILL' } as const
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, ['--disable-warning=ExperimentalWarning', program], options, (error, stdout, stderr) => {
+    execFile(command, words, options, (error, stdout, stderr) => {
       if (error === null && stderr === '') resolve(stdout)
       else reject(new Error(`${program}: ${error?.signal ?? `exit status ${error?.code ?? 0}`}\n${stdout}${stderr}`))
     })

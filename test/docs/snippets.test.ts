@@ -1,4 +1,4 @@
-/** Every TypeScript snippet of README and guide is a program that runs and prints what the document says. */
+/** Every TypeScript snippet of README and guide, and every block of commands that says so, runs and prints what the document says. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -18,10 +18,10 @@ for (const document of documents()) {
   // In order and in one directory: a later snippet may use the pool that an earlier one made.
   describe(document, { concurrency: 1 }, () => {
     const directory = readersDirectory({ after: (action) => after(action as () => void) })
-    for (const { line, code, prints } of snippets) {
+    for (const { line, language, code, prints } of snippets) {
       const skip = code.includes("'holdfast/fuse'") && whyNoMount()
       test(`the snippet in line ${line} runs`, { skip }, async () => {
-        const file = join(directory, `line-${line}.ts`)
+        const file = join(directory, `line-${line}.${language}`)
         writeFileSync(file, code)
         const printed = await run(file, directory)
         if (prints !== undefined) assert.equal(printed, prints)
@@ -33,8 +33,8 @@ for (const document of documents()) {
 test('the snippets have the right types', (t) => {
   const directory = readersDirectory(t)
   for (const document of documents()) {
-    for (const { line, code } of snippetsOf(document)) {
-      writeFileSync(join(directory, `${document.replaceAll(/[/.]/g, '-')}-${line}.ts`), code)
+    for (const { line, language, code } of snippetsOf(document)) {
+      if (language === 'ts') writeFileSync(join(directory, `${document.replaceAll(/[/.]/g, '-')}-${line}.ts`), code)
     }
   }
   const compilerOptions = {

@@ -19,10 +19,14 @@ import {
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { map } from '../posix/system-calls.ts'
+import { Random } from '../stress/random.ts'
 import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
 
 const skip = whyNoMount()
 const BLOCK = 4096
+const BLOCKS = 8
+const ROUNDS = 60
+const SEED = Number(process.env['HOLDFAST_SEED'] ?? 5)
 /** What `cache: 'auto'` lets the kernel keep names and attributes. */
 const AUTO_MS = 1000
 
@@ -127,6 +131,66 @@ test(
     }
   },
 )
+
+/**
+ * A mapping is of pages: what the library writes comes into it when they are read anew, with `none` by each new mapping, with
+ * `auto` by the next open; what is stored in it goes to the pool by msync or munmap.
+ */
+for (const cache of ['none', 'auto'] as const) {
+  test(
+    `with cache=${cache} the library and mappings of the mount see all that the other one wrote`,
+    { skip },
+    async (t) => {
+      const { pool, dir } = await mountedPool(t, { cache })
+      const random = new Random(SEED)
+      const expected = Buffer.alloc(BLOCKS * BLOCK, 'x')
+      await pool.writeFile('/file', expected)
+      await using file = await pool.open('/file', 'r+')
+      /** A run of bytes within the file, often over an edge of blocks. */
+      const change = (): { offset: number; bytes: Buffer } => {
+        const offset = random.below(expected.length - 1)
+        const bytes = Buffer.alloc(
+          1 + random.below(Math.min(2 * BLOCK, expected.length - offset) - 1),
+          1 + random.below(254),
+        )
+        bytes.copy(expected, offset)
+        return { offset, bytes }
+      }
+      for (let round = 0; round < ROUNDS; round++) {
+        for (let n = random.below(3); n > 0; n--) {
+          const { offset, bytes } = change()
+          await file.write(bytes, { position: offset })
+        }
+        const mounted = await open(`${dir}/file`, 'r+')
+        try {
+          using mapped = map('shared', mounted.fd, expected.length)
+          assert.ok(
+            expected.equals(mapped.bytes),
+            `round ${round}, seed ${SEED}: the mapping has not what the library wrote`,
+          )
+          for (let n = random.below(3); n > 0; n--) {
+            const { offset, bytes } = change()
+            mapped.bytes.set(bytes, offset)
+          }
+          if (round % 2 === 0) {
+            mapped.sync()
+            assert.ok(
+              expected.equals(await pool.readFile('/file')),
+              `round ${round}, seed ${SEED}: not in the pool after msync`,
+            )
+          }
+        } finally {
+          // Writes back what munmap left dirty.
+          await mounted.close()
+        }
+        assert.ok(
+          expected.equals(await pool.readFile('/file')),
+          `round ${round}, seed ${SEED}: not in the pool after close`,
+        )
+      }
+    },
+  )
+}
 
 test('a mapping of the mount cannot bring back what the library cut', { skip }, async (t) => {
   const { pool, dir } = await mountedPool(t)

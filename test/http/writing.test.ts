@@ -95,6 +95,41 @@ test('a body for which there is no room is 507, announced or not', async (t) => 
   assert.deepEqual(await pool.readdir('/'), ['fits', 'lost+found'])
 })
 
+test('of many who make the same file at once one has made it', async (t) => {
+  const pool = await temporaryPool(t)
+  const fronts = await Promise.all([0, 1, 2].map(() => listening(t, middleware(pool, { write }))))
+  for (let round = 0; round < 20; round++) {
+    const asked = fronts.map((port) =>
+      asking(port)(`/${round}`, { method: 'PUT', body: String(port), headers: { 'if-none-match': '*' } }),
+    )
+    const statuses = (await Promise.all(asked)).map(({ status }) => status)
+    assert.deepEqual(
+      statuses.toSorted((a, b) => a - b),
+      [201, 412, 412],
+    )
+    const content = await pool.readFile(`/${round}`, 'utf8')
+    assert.equal(content, String(fronts[statuses.indexOf(201)]))
+  }
+})
+
+test('a name that another process makes in the last moment is not taken over against If-None-Match', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/a', 'theirs')
+  const missing = (): Promise<never> => Promise.reject(Object.assign(new Error('not there'), { code: 'ENOENT' }))
+  const lagging = new Proxy(pool, {
+    get: (target, name) => {
+      const value: unknown = name === 'stat' ? missing : Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  const ask = asking(await listening(t, middleware(lagging, { write })))
+  const { status } = await ask('/a', { method: 'PUT', body: 'ours', headers: { 'if-none-match': '*' } })
+  assert.deepEqual([status, await pool.readFile('/a', 'utf8')], [412, 'theirs'])
+  assert.equal((await ask('/a', { method: 'PUT', body: 'ours' })).status, 204)
+  assert.equal(await pool.readFile('/a', 'utf8'), 'ours')
+  assert.deepEqual(await pool.readdir('/'), ['a', 'lost+found'])
+})
+
 test('of an upload that breaks off nothing is left', async (t) => {
   const pool = await temporaryPool(t)
   const before = (await pool.stats()).freeBytes

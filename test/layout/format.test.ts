@@ -55,7 +55,7 @@ test('sizes and constants are those of the page', () => {
   )
   says(
     `Words ${format.PUNCHES_START} to ${format.PUNCHES_START + format.PUNCHES - 1} of the header are [punch marks](page-cache.md#punch-marks): ` +
-      `one for each region of 2^${format.FOLIO_SHIFT} blocks, by its number modulo ${format.PUNCHES}. The low ` +
+      `one for each region of 2^${format.FOLIO_SHIFT} pages of the device's file, label included, by its number modulo ${format.PUNCHES}. The low ` +
       `${Math.log2(format.PUNCHES_UNDER_WAY + 1)} bits`,
   )
   assert.ok(format.PUNCHES_START + format.PUNCHES <= format.TABLE_HEADER_WORDS)

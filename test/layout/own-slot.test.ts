@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CHUNK_RECORDS, FILTER_WORDS, filterOf, MORE_RUNS, REGION_SHIFT, Slot } from '../../src/layout/format.ts'
+import {
+  CHUNK_RECORDS,
+  FILTER_WORDS,
+  filterOf,
+  MORE_RUNS,
+  RecordKind,
+  REGION_SHIFT,
+  Slot,
+} from '../../src/layout/format.ts'
 import { edgesOf } from '../../src/layout/own-slot.ts'
 import { claimsOf } from '../../src/layout/overlaps.ts'
 import type { Run } from '../../src/units.ts'
@@ -78,6 +86,21 @@ test('a filter mark goes only when the last run in its regions has gone and the 
   table.own.release(two)
   assert.notEqual(mark(), 0, 'a release leaves it')
   table.own.tidy()
+  assert.equal(mark(), 0)
+})
+
+test('the filter mark of a copy goes with it, unless another claim has a run in its region', () => {
+  const { table } = new World().join()
+  const block = 5 << REGION_SHIFT
+  const mark = (): number => table.own.words.load(filterOf(block))
+  const copy = (): number => table.own.publish(claimOf({ ino: INO, kind: RecordKind.copy }), [run(block)])
+  table.own.release(copy())
+  assert.equal(mark(), 0)
+  const pin = table.own.publishRun(claimOf({ ino: INO }), block + 3, 1)
+  table.own.release(copy())
+  assert.notEqual(mark(), 0)
+  table.own.release(pin)
+  table.own.release(copy())
   assert.equal(mark(), 0)
 })
 

@@ -136,7 +136,6 @@ export const claimOf = (given: Partial<Claim> & { ino: number }): Claim => ({
   flags: 0,
   offset: 0,
   length: 4096,
-  sinceMs: 0,
   edges: 0,
   ...given,
 })

@@ -10,6 +10,7 @@ import { xattrsConformance } from './conformance-xattrs.ts'
 import { namesConformance } from './conformance-names.ts'
 import { layoutConformance } from './conformance-layout.ts'
 import { removalConformance } from './conformance-removal.ts'
+import { treeConformance } from './conformance-tree.ts'
 import { spaceConformance } from './conformance-space.ts'
 import { namesModelConformance } from './model-names.ts'
 import { modelConformance } from './model.ts'
@@ -20,6 +21,7 @@ export function metadataConformance(name: string, make: MakeMetadata): void {
   linksConformance(name, make)
   renameConformance(name, make)
   xattrsConformance(name, make)
+  treeConformance(name, make)
   layoutConformance(name, make)
   removalConformance(name, make)
   movesConformance(name, make)

@@ -54,7 +54,7 @@ test('a newer format is refused, both versions named', async (t) => {
   withRaw(path, `PRAGMA user_version = ${FORMAT_VERSION + 1}`)
   await assert.rejects(openSqliteMetadata(path), {
     code: 'EPROTONOSUPPORT',
-    message: /format version 3, this Holdfast knows version 2 only; use a newer/,
+    message: /format version 4, this Holdfast knows version 3 only; use a newer/,
   })
   withRaw(path, 'PRAGMA user_version = 0')
   await assert.rejects(openSqliteMetadata(path), { code: 'EPROTONOSUPPORT' })

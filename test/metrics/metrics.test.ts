@@ -1,5 +1,7 @@
 /** Each metric moves when what it counts happens, and the text is what a scraper takes. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
@@ -150,6 +152,25 @@ test('an operation that waits too long is counted as stuck', async (t) => {
   using _pin = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
   await assert.rejects(impatient.truncate('/a', 0, { busy: 'wait', timeoutMs: 400 }), { code: 'ETIMEDOUT' })
   assert.equal(valueOf(await counted.text(), 'holdfast_stuck_waits_total'), 1)
+})
+
+test('the guide lists every metric and every channel, and no other', async (t) => {
+  const guide = readFileSync(join(import.meta.dirname, '../../docs/guide/operating.md'), 'utf8')
+  const rows = guide.split('\n').filter((line) => /^\| `(?:tracing:)?holdfast[_:]/.test(line))
+  const first = rows.map((row) => row.split('|')[1]).join(' ')
+  const listed = new Set([...first.matchAll(/`(holdfast_[a-z_]+)`/g)].map(([, name]) => name))
+  const { registry } = (await measured(t)).counted
+  const ofServer = [
+    'holdfast_http_requests_total',
+    'holdfast_http_response_seconds',
+    'holdfast_http_responses_under_way',
+  ]
+  const names = [...(await registry.getMetricsAsJSON()).map(({ name }) => name), ...ofServer]
+  assert.deepEqual([...listed].toSorted(), names.toSorted())
+  const source = readFileSync(join(import.meta.dirname, '../../src/diagnostics.ts'), 'utf8')
+  const channels = [...source.matchAll(/hannel(?:<.*>)?\('(holdfast:[a-z]+)'\)/g)].map(([, name]) => name)
+  assert.equal(channels.length, 8)
+  for (const channel of channels) assert.ok(first.includes(channel), channel)
 })
 
 test('nothing of another pool is counted, and nothing after the end', async (t) => {

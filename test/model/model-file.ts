@@ -81,10 +81,9 @@ export class ModelFile {
   }
 
   truncate(size: number): void {
-    if (size < this.size) {
-      this.#zero(size, Infinity)
-      this.#set(Math.ceil(size / BLOCK), Infinity, 'hole')
-    }
+    if (size < this.size) this.#zero(size, Infinity)
+    // Also of the same size: what was allocated past the end goes.
+    if (size <= this.size) this.#set(Math.ceil(size / BLOCK), Infinity, 'hole')
     this.size = size
   }
 

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { DATA_START } from '../../src/device/label.ts'
 import { createPool } from '../../src/index.ts'
 import { LockByte, poolDirectory } from '../../src/pool/pool-directory.ts'
 import { SharedTable } from '../../src/pool/shared-table.ts'
@@ -109,7 +110,7 @@ describe('an open or a close that fails', async () => {
     truncateSync(join(path, 'device'), SIZE_BYTES / 2)
     await failToOpen(path, 'EUCLEAN')
     assert.deepEqual(await slotsSeenBy(witness), ONLY_THE_FIRST)
-    truncateSync(join(path, 'device'), SIZE_BYTES)
+    truncateSync(join(path, 'device'), DATA_START + SIZE_BYTES)
     await openAndCheck(path)
   })
 

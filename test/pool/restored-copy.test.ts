@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { closeSync, copyFileSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { DATA_START } from '../../src/device/label.ts'
 import { createPool, openPool } from '../../src/index.ts'
 import { unallocatedSpace } from '../../src/platform/file-space.ts'
 import { mapShared } from '../../src/platform/memory-map.ts'
@@ -35,7 +36,7 @@ test('promise 7: blocks of zeros have space again when a sparse copy is opened',
   }
   const spaceOf = (): number => {
     const fd = openSync(device, 'r')
-    const gaps = unallocatedSpace(fd, 0, BLOCKS * BLOCK)
+    const gaps = unallocatedSpace(fd, DATA_START, BLOCKS * BLOCK)
     closeSync(fd)
     return gaps === undefined ? -1 : BLOCKS - gaps.reduce((sum, { start, end }) => sum + (end - start) / BLOCK, 0)
   }
@@ -59,7 +60,7 @@ test('promise 1: a copy that is opened is not in large folios, of which a punch 
   renameSync(`${device}-copy`, device)
   const largeNow = (): number | undefined => {
     const fd = openSync(device, 'r+')
-    const memory = mapShared(fd, 0, BLOCKS * BLOCK)
+    const memory = mapShared(fd, DATA_START, BLOCKS * BLOCK)
     const large = pagesInLargeFolios(memory)
     memory.unmap()
     closeSync(fd)

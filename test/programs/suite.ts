@@ -8,6 +8,7 @@ import { archiveCases } from './archives.ts'
 import { databaseCases } from './databases.ts'
 import { editingCases } from './editing.ts'
 import { gitCases } from './git.ts'
+import { nodePackageCases } from './node-packages.ts'
 import { pressureCases } from './pressure.ts'
 
 export function programsSuite(name: string, make: MakeSubject): void {
@@ -16,6 +17,7 @@ export function programsSuite(name: string, make: MakeSubject): void {
     databases: databaseCases,
     archives: archiveCases,
     editing: editingCases,
+    'node packages': nodePackageCases,
     pressure: pressureCases,
   }
   casesOn(`programs on ${name}`, groups, make)

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { systemError } from '../../errors.ts'
 import { copyRange } from '../../files/copies.ts'
-import { mustRefresh, writeFrom } from '../../files/data.ts'
+import { mustRefresh, writeFrom, writeNow } from '../../files/data.ts'
 import { syncFile } from '../../files/durability.ts'
 import type { MappedRead } from '../../files/mapped-reads.ts'
 import { readMapped, readMappedNow } from '../../files/mapped-reads.ts'
@@ -22,7 +22,7 @@ import {
   SEEK_HOLE,
 } from '../wire/data.ts'
 import { CallLimits } from './call-limits.ts'
-import { dropPrivileges, dropPrivilegesFor } from './privileges.ts'
+import { dropPrivileges, dropPrivilegesFor, hasNoPrivileges } from './privileges.ts'
 
 const { O_APPEND, O_DSYNC } = constants
 
@@ -39,9 +39,17 @@ const answerMapped = ({ parts, release }: MappedRead): Reply =>
   parts.length === 0 ? EMPTY : release === undefined ? { parts } : { parts, done: release }
 
 /** ENOSPC after some bytes: those count, the next write meets it. EFBIG. */
-export const write: Operation = async (mounted, request) => {
+export const write: Operation = (mounted, request) => {
   const asked = readWrite(request.body)
   const file = mounted.handles.files.get(asked.handle)
+  const { data, offset, flags, isFromCache, killsSetIds } = asked
+  const isPlain = !isFromCache && (flags & (O_APPEND | O_DSYNC)) === 0
+  if (isPlain && (!killsSetIds || hasNoPrivileges(mounted, file.open)) && writeNow(mounted.fs, file.open, data, offset))
+    return reply(encodeWritten(data.length))
+  return writeSlowly(mounted, request, file, asked)
+}
+
+async function writeSlowly(mounted: Mounted, request: Request, file: OpenedFile, asked: WriteRequest): Promise<Reply> {
   const limits = new CallLimits(mounted, request)
   if (asked.killsSetIds) await dropPrivileges(mounted, file.open, limits)
   const bytesWritten = await (asked.isFromCache ? writeBack : writeOut)(mounted, file, asked, limits)

@@ -13,8 +13,9 @@ import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inode
 export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   const name = readName(body)
   checkName(name, 'lookup', name)
-  const dentry = mounted.fs.known.dentry(parent, name)
-  if (dentry === null) return answerNothing(mounted)
+  const { known } = mounted.fs
+  const dentry = known.dentry(parent, name)
+  if (dentry === null || (dentry === undefined && known.lacks(parent, name))) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
   return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
 }

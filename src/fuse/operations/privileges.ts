@@ -15,6 +15,10 @@ const CAPABILITY = 'security.capability'
 /** Files that had no privileges when they had this change count. */
 const plain = new WeakMap<OpenInode, number>()
 
+/** Whether it is known that there are none to lose. Price: 50 ns. */
+export const hasNoPrivileges = ({ fs }: Mounted, open: OpenInode): boolean =>
+  open.isCurrent(fs) && plain.get(open) === open.inode.changeCount
+
 /** Where the kernel does not say whether to: by who asks. */
 export const dropPrivilegesFor = async (
   mounted: Mounted,

@@ -19,10 +19,18 @@ import {
 import { filePathOf, inodeNow, inodeOf } from './inodes.ts'
 import { isVirtual, virtualNames, virtualXattr } from './lost-file-xattrs.ts'
 
+/** Made once: Linux asks for 'security.capability' before the first write to a file, and before each change of its owner. */
+const NO_ATTRIBUTE = systemError('ENODATA', 'there is no such attribute', { syscall: 'getxattr' })
+
 /** ENODATA: there is none. ERANGE: it is larger than asked for. */
-export const getxattr: Operation = async (mounted, { nodeId, body }) => {
+export const getxattr: Operation = (mounted, { nodeId, body }) => {
   const { name, size } = readGetxattr(body)
   mustBeServed(mounted, name, 'getxattr', nodeId)
+  if (mounted.fs.known.isBare(nodeId) && !isVirtual(mounted, nodeId, name)) throw NO_ATTRIBUTE
+  return lookUpXattr(mounted, nodeId, name, size)
+}
+
+async function lookUpXattr(mounted: Mounted, nodeId: InodeNumber, name: string, size: number): Promise<Reply> {
   if (isVirtual(mounted, nodeId, name)) return answerSized(await virtualXattr(mounted, nodeId, name), size, nodeId)
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'getxattr'))
   return answerSized(await xattrOf(mounted.fs, inode, name, filePathOf(mounted, nodeId)), size, nodeId)

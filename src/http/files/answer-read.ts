@@ -13,12 +13,18 @@ import { findFile } from './find-file.ts'
 import type { Settings } from './options.ts'
 import type { Validators } from './preconditions.ts'
 import { failedPrecondition, isRangeWanted } from './preconditions.ts'
+import type { RecentFiles } from './recent-files.ts'
 import { refusal } from './refusal.ts'
 import { requestPath, withSlash } from './request-path.ts'
 import { validatorsOf } from './validators.ts'
 
 /** undefined: there is nothing at the path. Errors of the pool are thrown. */
-export async function answerRead(pool: Pool, settings: Settings, question: Question): Promise<Answer | undefined> {
+export async function answerRead(
+  pool: Pool,
+  settings: Settings,
+  question: Question,
+  recent: RecentFiles | undefined,
+): Promise<Answer | undefined> {
   const target = requestPath(question.url, settings)
   if (target === 404) return undefined
   if (typeof target === 'number') return refusal(target)
@@ -36,6 +42,9 @@ export async function answerRead(pool: Pool, settings: Settings, question: Quest
     }
     const { stat, isExact, source } = await stateOf(file, planFor, !pool.isReadOnly)
     try {
+      const isWhole = source === undefined ? stat.size === 0 : source.length === stat.size
+      const isByItself = file.path === target.path || file.path === `${target.path}/${settings.index[0]}`
+      if (isExact && isWhole && isByItself) recent?.keep(question.url, { path: file.path, stat, source })
       const { status, ranges, validators } = isExact ? plan! : { status: 200, ranges: undefined, validators: NONE }
       return answerOf(question, settings, file.path, stat, { status, ranges, validators, source })
     } catch (error) {
@@ -44,6 +53,20 @@ export async function answerRead(pool: Pool, settings: Settings, question: Quest
     }
   } finally {
     await file.close()
+  }
+}
+
+/** The same at once, about a file that was sent in this turn. */
+export function answerRecent(settings: Settings, question: Question, recent: RecentFiles): Answer | undefined {
+  const file = recent.find(question.url)
+  if (file === undefined) return undefined
+  const plan = planOf(question, file.stat, settings)
+  const source = plan.hull === undefined ? undefined : file.source?.share()
+  try {
+    return answerOf(question, settings, file.path, file.stat, { ...plan, source })
+  } catch (error) {
+    source?.release()
+    throw error
   }
 }
 
@@ -95,7 +118,7 @@ function answerOf(
     headers.set('content-type', type)
     if (ranges === undefined) {
       headers.set('content-length', String(stat.size))
-      if (source !== undefined) body = [source]
+      if (source !== undefined) body = [{ offset: 0, length: stat.size }]
     } else if (ranges.length === 1) {
       headers.set('content-length', String(ranges[0].length))
       headers.set('content-range', contentRange(ranges[0], stat.size))

@@ -37,13 +37,18 @@ export class Body {
   /** A copy of the next bytes, which are thereby done with. */
   take(most: number): Buffer {
     const copy = Buffer.allocUnsafeSlow(Math.min(most, this.left))
-    for (let done = 0; done < copy.length;) {
-      const part = this.next(copy.length - done)
-      copy.set(part, done)
-      done += part.length
+    this.copyTo(copy, 0)
+    return copy
+  }
+
+  /** Fills `target` from an offset on with the next bytes, which are thereby done with. There must be as many left. */
+  copyTo(target: Buffer, offset: number): void {
+    for (let at = offset; at < target.length;) {
+      const part = this.next(target.length - at)
+      target.set(part, at)
+      at += part.length
       this.advance(part.length)
     }
-    return copy
   }
 
   /** Copies all that is left, and lets the blocks go. */

@@ -11,6 +11,8 @@ const LOOK_MS = 100
 
 export interface Hold {
   readonly body: Body
+  /** What is left may be copied: somebody says when it is over, whatever the client does. */
+  readonly mayCopy: boolean
   /** Closes the connection. */
   giveUp(): void
 }
@@ -59,7 +61,7 @@ export class Holds {
     this.#untilMs.delete(hold)
     const { left } = hold.body
     const { copyBytes, copiesBytes } = this.#limits
-    if (left > copyBytes || this.#copied + left > copiesBytes) {
+    if (!hold.mayCopy || left > copyBytes || this.#copied + left > copiesBytes) {
       hold.body.end()
       hold.giveUp()
       return

@@ -18,17 +18,20 @@ export type FilesMiddleware = (
 export function middleware(pool: Pool, options?: FilesOptions): FilesMiddleware {
   const files = new Files(pool, options)
   return (request, response, next) => {
-    void serve(files, request, response, next)
+    const question = questionOf(request)
+    const answer = files.answerNow(question)
+    if (answer === undefined) void serve(files, question, request, response, next)
+    else void respond(files, response, answer, question.url)
   }
 }
 
 async function serve(
   files: Files,
+  question: Question,
   request: IncomingMessage,
   response: ServerResponse,
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
-  const question = questionOf(request)
   const found = await files.answer(question)
   if (found === undefined && next !== undefined) {
     next()

@@ -24,6 +24,8 @@ const BELL_BYTES = 16 << 10
 /** Bytes sent in one turn of the event loop; others have theirs in between. */
 const TURN_BYTES = 2 << 20
 const COPY_BYTES = 64 << 10
+/** Up to here a copy behind the header, sent in one call, is cheaper than a call of its own. */
+const SMALL_BYTES = 16 << 10
 
 /** Resolves when the kernel has all of the answer; rejects when the client has gone, or the answer was given up. */
 export async function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> {
@@ -42,6 +44,7 @@ const gone = (): Error =>
   systemError('ECONNRESET', 'the client went away before it had the whole response', { syscall: 'send' })
 
 class Sending implements Hold {
+  readonly mayCopy = true
   readonly body: Body
   readonly #response: ServerResponse
   readonly #holds: Holds
@@ -64,18 +67,20 @@ class Sending implements Hold {
 
   async run(): Promise<void> {
     const { body } = this
-    if (this.#sendHeader() && this.#sendSome()) return
+    let state = this.#sendHeader() ? this.#sendSome() : 'full'
+    if (state === 'sent') return
     const response = this.#response
     response.on('close', this.#onClose)
     response.on('error', this.#onClose)
     this.#holds.add(this)
     try {
-      while (body.left > 0) {
+      while (state !== 'sent') {
         const socket = plainSocket(response)
-        if (socket === undefined) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
-        else if (this.#sendSome(socket)) break
-        else await this.#roomIn(socket)
+        if (state === 'turn is over') await this.#written((done) => setImmediate(done))
+        else if (socket === undefined) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
+        else await this.#written((done) => socket.write(body.take(BELL_BYTES), done))
         this.#mustBeThere()
+        state = this.#sendSome()
       }
     } finally {
       this.#holds.delete(this)
@@ -83,40 +88,42 @@ class Sending implements Hold {
     }
   }
 
-  /** The header, ready for the first bytes to follow; false: it is with Node.js. */
+  /** The header, ready for the first bytes to follow, or with all of a small body; false: it is with Node.js. */
   #sendHeader(): boolean {
     const response = this.#response as ServerResponse & { _header?: unknown; _headerSent?: unknown }
+    const { body } = this
     const socket = plainSocket(response)
     const { _header: header } = response
     if (socket === undefined || typeof header !== 'string' || response._headerSent !== false) {
       response.flushHeaders()
       return false
     }
-    const bytes = Buffer.from(header, 'latin1')
-    const sent = sendNow(descriptorOf(socket), bytes, true)
+    const isSmall = body.left <= SMALL_BYTES
+    const bytes = Buffer.allocUnsafe(header.length + (isSmall ? body.left : 0))
+    bytes.write(header, 'latin1')
+    if (isSmall) body.copyTo(bytes, header.length)
+    const sent = sendNow(descriptorOf(socket), bytes, !isSmall)
     response._headerSent = true
     if (sent === bytes.length) return true
     socket.write(bytes.subarray(sent))
-    return false
+    return isSmall
   }
 
-  /** Sends while there is room, and it is this response's turn. True: all of it. */
-  #sendSome(socket = plainSocket(this.#response)): boolean {
-    if (socket === undefined) return false
+  /** Sends while there is room, and it is this response's turn. */
+  #sendSome(): 'sent' | 'full' | 'turn is over' {
     const { body } = this
+    if (body.left === 0) return 'sent'
+    const socket = plainSocket(this.#response)
+    if (socket === undefined) return 'full'
     const fd = descriptorOf(socket)
     for (let turn = TURN_BYTES; body.left > 0 && turn > 0;) {
       const part = body.next(turn)
       const sent = sendNow(fd, part, part.length < body.left)
-      if (sent === 0) return false
+      if (sent === 0) return 'full'
       body.advance(sent)
       turn -= sent
     }
-    return body.left === 0
-  }
-
-  async #roomIn(socket: Socket): Promise<void> {
-    await this.#written((done) => socket.write(this.body.take(BELL_BYTES), done))
+    return body.left === 0 ? 'sent' : 'turn is over'
   }
 
   /** Until the callback is called, the response is closed or given up. */

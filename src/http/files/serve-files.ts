@@ -26,11 +26,12 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
       },
       header: (name: string) => raw.headers.get(name) || undefined,
     }
-    const answer = await files.answer(question)
-    if (answer === undefined) return next()
     const { outgoing } = (context.env ?? {}) as { outgoing?: unknown }
+    const isOfNode = outgoing instanceof ServerResponse
+    const answer = (isOfNode ? files.answerNow(question) : undefined) ?? (await files.answer(question, !isOfNode))
+    if (answer === undefined) return next()
     // hono makes a Response of its own of what answers HEAD, so that one must be whole.
-    if (answer.source === undefined || !(outgoing instanceof ServerResponse)) return webResponse(answer, files.holds)
+    if (answer.source === undefined || !isOfNode) return webResponse(answer, files.holds)
     for (const [name, value] of context.body(null).headers)
       if (!answer.headers.has(name)) answer.headers.set(name, value)
     await respond(files, outgoing, answer, question.url)

@@ -12,7 +12,8 @@ export class Source {
   readonly offset: number
   readonly length: number
   readonly #views: readonly Uint8Array[]
-  readonly #pin: Pin | undefined
+  /** undefined: none, or released. */
+  #pin: Pin | undefined
 
   constructor(offset: number, views: readonly Uint8Array[], pin: Pin | undefined) {
     this.offset = offset
@@ -37,13 +38,20 @@ export class Source {
     return views
   }
 
+  /** The same bytes for one more response, to be released by itself. */
+  share(): Source {
+    return new Source(this.offset, this.#views, this.#pin?.retain())
+  }
+
   /** It keeps blocks of the pool. */
   get holdsBlocks(): boolean {
-    return this.#pin?.isHeld === true
+    return this.#pin !== undefined
   }
 
   /** A second call does nothing. */
   release(): void {
-    if (this.#pin?.isHeld === true) this.#pin.release()
+    const pin = this.#pin
+    this.#pin = undefined
+    pin?.release()
   }
 }

@@ -15,10 +15,32 @@ export function validatorsOf(
   stat: Stat,
   { etag, lastModified }: { readonly etag: boolean | 'strong'; readonly lastModified: boolean },
 ): Validators {
-  const ms = Number(stat.mtimeNs / 1_000_000n)
-  const tag = `"${stat.ino.toString(36)}-${stat.changeCount.toString(36)}-${ms.toString(36)}"`
+  const { strong, weak, date } = textsOf(stat)
   return {
-    etag: etag === false ? undefined : etag === 'strong' ? tag : `W/${tag}`,
-    lastModified: lastModified ? new Date(ms).toUTCString() : undefined,
+    etag: etag === false ? undefined : etag === 'strong' ? strong : weak,
+    lastModified: lastModified ? date : undefined,
   }
+}
+
+interface Texts {
+  readonly changeCount: number
+  readonly mtimeNs: bigint
+  readonly strong: string
+  readonly weak: string
+  readonly date: string
+}
+
+/** By inode: dates are dear. Whatever pool it is of, the count and the time are looked at as well. */
+const known = new Map<number, Texts>()
+const MOST_KNOWN = 4096
+
+function textsOf({ ino, changeCount, mtimeNs }: Stat): Texts {
+  const before = known.get(ino)
+  if (before?.changeCount === changeCount && before.mtimeNs === mtimeNs) return before
+  const ms = Number(mtimeNs / 1_000_000n)
+  const strong = `"${ino.toString(36)}-${changeCount.toString(36)}-${ms.toString(36)}"`
+  const texts = { changeCount, mtimeNs, strong, weak: `W/${strong}`, date: new Date(ms).toUTCString() }
+  if (known.size >= MOST_KNOWN) known.clear()
+  known.set(ino, texts)
+  return texts
 }

@@ -16,6 +16,8 @@ export function webResponse(answer: Answer, holds: Holds): Response {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined
   const hold: Hold = {
     body,
+    // A stream that nobody reads any more is silent.
+    mayCopy: false,
     giveUp: () => controller?.error(new DOMException('The response took too long', 'TimeoutError')),
   }
   const end = (): void => {

@@ -8,8 +8,8 @@ process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 const { status } = spawnSync('tsc', ['--project', 'tsconfig.build.json'], { stdio: 'inherit' })
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
-const page = existsSync('web/index.html')
-  ? spawnSync('vite', ['build', 'web', '--outDir', '../dist/web', '--logLevel', 'warn'], { stdio: 'inherit' }).status
-  : 0
+const page = spawnSync('vite', ['build', 'web', '--outDir', '../dist/web', '--logLevel', 'warn'], {
+  stdio: 'inherit',
+}).status
 const reference = spawnSync(process.execPath, ['scripts/api-reference.ts', 'dist/api.md'], { stdio: 'ignore' }).status
 process.exitCode = [status, page, reference].every((each) => each === 0) ? 0 : 1

@@ -10,6 +10,7 @@ const steps: Record<string, string[]> = {
   format: ['oxfmt', '--check'],
   lint: ['oxlint', '--type-aware', '--deny-warnings'],
   types: ['tsc', '--noEmit'],
+  'types-web': ['tsc', '--noEmit', '--project', 'web'],
   unused: ['knip'],
   tests: ['npm', 'run', '--silent', '--ignore-scripts', 'test'],
   build: ['npm', 'run', '--silent', '--ignore-scripts', 'build'],

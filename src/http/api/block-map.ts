@@ -61,7 +61,7 @@ export interface MapPin {
 }
 
 export const MOST_CELLS = 8192
-export const CLOSE_EXTENTS = 1024
+const CLOSE_EXTENTS = 1024
 /** Rows of one portion: a millisecond or so. */
 const PORTION = 2048
 

@@ -48,7 +48,7 @@ export interface FileView {
   readonly heldBackBytes: number
 }
 
-export const MOST_EXTENTS = 1000
+const MOST_EXTENTS = 1000
 
 /** `limit` entries behind the name `after`, in byte order. ENOENT, ENOTDIR. */
 export async function listingOf(

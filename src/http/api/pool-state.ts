@@ -22,7 +22,7 @@ export interface PoolState {
   readonly lostAndFound: readonly LostFile[]
 }
 
-export const MOST_LISTED = 500
+const MOST_LISTED = 500
 
 /** Each part is read at its own moment: a look, not a snapshot. */
 export async function stateOf(pool: Pool): Promise<PoolState> {

@@ -4,8 +4,8 @@ import type { File } from '../../pool/file.ts'
 import type { Pin } from '../../pool/pin.ts'
 import type { Check } from './lab-events.ts'
 
-export const WINDOW_BYTES = 64 << 10
-export const WINDOWS = 16
+const WINDOW_BYTES = 64 << 10
+const WINDOWS = 16
 export const FILE_BYTES = WINDOWS * WINDOW_BYTES
 /** Windows before the gate: their pins end with their I/O, so that some of what is changed is idle. */
 export const EARLY_WINDOWS = WINDOWS / 2

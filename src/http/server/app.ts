@@ -10,6 +10,7 @@ import { Hono } from 'hono'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { PoolMetrics } from '../../metrics/index.ts'
 import type { Pool } from '../../pool/pool.ts'
+import { apiRoutes } from '../api/routes.ts'
 import { serveFiles } from '../files/serve-files.ts'
 import { isReading, showsToken } from './authority.ts'
 import { isOwnName } from './host-names.ts'
@@ -45,6 +46,9 @@ export function makeApp(parts: AppParts): Hono {
   app.get('/_/metrics', async (context) =>
     context.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
   )
+  const hasToken = ({ headers }: Request): boolean =>
+    token !== undefined && showsToken(headers.get('authorization') ?? undefined, token)
+  app.route('/_/api', apiRoutes(pool, { mayChange: hasToken }))
   if (page !== undefined) app.get('/_/*', servePage(page, '/_/'))
   else app.get('/_/', (context) => context.text('The inspector is not built.\n', 404))
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))

@@ -1,0 +1,158 @@
+/** The inspector in a browser: what it shows against the API, what it does, and how it is used without a mouse. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import type { BlockMap } from '../../src/http/api/block-map.ts'
+import type { Pool } from '../../src/index.ts'
+import { buildPage, chromiumPath, inspected, launched, opened, TOKEN } from '../support/inspected-pool.ts'
+import { startProcess } from '../support/participant.ts'
+import { atEnd, BLOCK, temporaryPool } from '../support/temporary-pool.ts'
+
+const skip =
+  chromiumPath() === undefined ? 'there is no Chromium here (Debian: apt-get install chromium; or set CHROMIUM)' : false
+
+async function heldPool(t: TestContext): Promise<Pool> {
+  const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
+  await pool.mkdir('/frames')
+  for (const [name, blocks] of [
+    ['/video.bin', 900],
+    ['/frames/0001.raw', 200],
+    ['/log', 40],
+  ] as const)
+    await pool.writeFile(name, Buffer.alloc(blocks * BLOCK, name))
+  const video = await pool.open('/video.bin', 'r+')
+  const pin = await video.pin({ offset: 100 * BLOCK, length: 200 * BLOCK, mode: 'read' })
+  await video.punchHole(150 * BLOCK, 100 * BLOCK)
+  const stable = await video.pin({ offset: 500 * BLOCK, length: 64 * BLOCK, mode: 'read', stable: true })
+  atEnd(t, () => {
+    pin.release()
+    stable.release()
+  })
+  return pool
+}
+
+const textOf = async (page: Page, selector: string): Promise<string> =>
+  ((await page.locator(selector).first().textContent()) ?? '').replaceAll(/\s+/g, ' ').trim()
+
+describe('the inspector', { skip, timeout: 110_000 }, () => {
+  let browser: Browser
+  before(async () => {
+    buildPage()
+    browser = await launched()
+  })
+  after(() => browser?.close())
+
+  test('promise 11: shows what the API says, and the map adds up', async (t) => {
+    const pool = await heldPool(t)
+    const address = await inspected(t, pool)
+    const { page, complaints } = await opened(t, browser, address)
+    const map = (await (await fetch(`${address}api/map?cells=1`)).json()) as BlockMap
+    await page.getByText('As a table').click()
+    const shown = (await page.locator('#map-sums td').allTextContents()).map((text) => Number(text.replaceAll(',', '')))
+    const { free, file, sequestered, busy, pinned, stable } = map.counts
+    assert.deepEqual(shown, [free[0], file[0], sequestered[0], busy[0], pinned[0], stable[0]])
+    assert.equal(shown[0] + shown[1] + shown[2] + shown[3], 4096)
+    assert.deepEqual([sequestered[0], pinned[0], stable[0]], [100, 264, 64])
+    const pins = page.getByRole('table', { name: 'Pins' })
+    assert.equal(await pins.locator('tbody tr').count(), 2)
+    assert.match((await pins.textContent()) ?? '', new RegExp(`pid ${process.pid}`))
+    assert.match(await textOf(page, 'section[aria-labelledby="lost-title"] tbody'), /video\.bin.*400 KiB/)
+    assert.match(await textOf(page, '#lab-locked'), /--write/)
+    assert.equal(await page.getByRole('button', { name: /^Reclaim/ }).count(), 0)
+    assert.deepEqual(complaints, [])
+  })
+
+  test('what another process does is seen within a second', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/a', Buffer.alloc(8 * BLOCK))
+    const { page } = await opened(t, browser, await inspected(t, pool))
+    await page.getByText('Nothing is pinned').waitFor()
+    const other = await startProcess(t, pool)
+    await other.run(async (here) => {
+      here.kept.file = await here.pool.open('/a', 'r+')
+      here.kept.pin = await here.kept.file.pin({ offset: 0, length: 4096, mode: 'write' })
+    })
+    const cell = page.getByRole('table', { name: 'Pins' }).getByText(`pid ${other.pid}`)
+    await cell.waitFor({ timeout: 1500 })
+    await other.kill()
+    await page.getByText('Nothing is pinned').waitFor({ timeout: 3000 })
+  })
+
+  test('the map is walked and zoomed by keys, down to a block, and says what it is', async (t) => {
+    const pool = await heldPool(t)
+    const { page } = await opened(t, browser, await inspected(t, pool))
+    await page.keyboard.press('Tab')
+    assert.equal(await textOf(page, ':focus'), 'Skip to the map')
+    const canvas = page.getByRole('application')
+    await canvas.focus()
+    for (let zoom = 0; zoom < 6; zoom++) await page.keyboard.press('+')
+    await page.getByText('1 (4.00 KiB) a cell').or(page.getByText('1 (4 KiB) a cell')).waitFor()
+    await page.keyboard.press('ArrowRight')
+    const words = page.locator('#map-words')
+    await page.locator('#map-words', { hasText: /^Block [\d,]+: / }).waitFor()
+    const first = await words.textContent()
+    await page.keyboard.press('ArrowRight')
+    await page.locator('#map-words', { hasNotText: first! }).waitFor()
+    await page.keyboard.press('Home')
+    await page.getByText('0–4,095,').waitFor()
+  })
+
+  test('a policy is changed in place, and lost+found reclaimed, by who has the token', async (t) => {
+    const pool = await heldPool(t)
+    const { page, complaints } = await opened(t, browser, `${await inspected(t, pool)}#token=${TOKEN}`)
+    assert.ok(!page.url().includes(TOKEN), 'the token stays in the address')
+    await page.getByRole('button', { name: 'video.bin', exact: true }).click()
+    await page.getByLabel('busy policy').selectOption('fail')
+    for (let look = 0; (await pool.stat('/video.bin')).busy !== 'fail'; look++) {
+      assert.ok(look < 100, 'not changed')
+      await page.waitForTimeout(20)
+    }
+    const lost = (await pool.lostAndFound.list()).map(({ name }) => name)
+    assert.ok(await page.getByRole('button', { name: `Reclaim ${lost[0]}` }).isDisabled())
+    await page.getByRole('button', { name: 'frames/' }).click()
+    await page.getByRole('button', { name: '0001.raw' }).waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
+  test('the lab runs under each policy with both kinds of I/O, and finds all right', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
+    const { page, complaints } = await opened(t, browser, `${await inspected(t, pool)}#token=${TOKEN}`)
+    for (const io of ['slow-client', 'direct-read']) {
+      for (const busy of ['fail', 'wait', 'sequester']) {
+        await page.getByLabel('I/O').selectOption(io)
+        await page.getByLabel('Policy').selectOption(busy)
+        await page.getByLabel('Change').selectOption(busy === 'fail' ? 'punch' : 'truncate')
+        await page.getByRole('button', { name: 'Start the race' }).click()
+        await page.getByText('Running…').waitFor()
+        await page.getByText('Start the race').waitFor({ timeout: 15_000 })
+        const verdict = await textOf(page, '.verdict')
+        assert.match(verdict, /all right/, `${io} ${busy}: ${verdict}`)
+        const expected = { fail: /got EBUSY/, wait: /until the last pin/, sequester: /at once.*beside \d+ pins/ }[busy]!
+        assert.match(verdict, expected)
+        assert.match(verdict, /new file is untouched/)
+      }
+    }
+    assert.deepEqual(await pool.readdir('/'), ['lost+found'])
+    assert.deepEqual(complaints, [])
+  })
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`on a phone nothing is wider than the screen, ${colorScheme}`, async (t) => {
+      const pool = await heldPool(t)
+      const address = `${await inspected(t, pool)}#token=${TOKEN}`
+      const { page, complaints } = await opened(t, browser, address, {
+        viewport: { width: 360, height: 740 },
+        colorScheme,
+      })
+      await page.getByText('As a table').click()
+      await page.getByRole('button', { name: 'video.bin', exact: true }).click()
+      await page.getByLabel('busy policy').waitFor()
+      const width = await page.evaluate('document.documentElement.scrollWidth')
+      const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor')
+      assert.equal(width, 360)
+      assert.equal(ground, colorScheme === 'dark' ? 'rgb(17, 22, 27)' : 'rgb(246, 247, 248)')
+      assert.deepEqual(complaints, [])
+    })
+  }
+})

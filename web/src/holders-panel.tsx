@@ -1,0 +1,92 @@
+/** Who holds what: pins, leases, and layout changes that wait or are being made. */
+import type { Holder } from '../../src/errors.ts'
+import { state } from './store.ts'
+import { bytes, duration } from './words.ts'
+
+export function HoldersPanel() {
+  const now = state.value
+  const waiting = now?.waitingPins ?? 0
+  return (
+    <section aria-labelledby="holders-title">
+      <h2 id="holders-title">Holders</h2>
+      <HolderTable
+        name="Pins"
+        holders={now?.pins ?? []}
+        count={now?.stats.pins}
+        none="Nothing is pinned. A pin appears here while I/O uses blocks: file.pin(), sendTo(), a download."
+      />
+      <HolderTable
+        name="Leases"
+        holders={now?.leases ?? []}
+        none="No layout leases. file.lease({ type: 'layout' }) takes one, for pins that stay."
+      />
+      <HolderTable
+        name="Waits and breaks"
+        holders={now?.changes ?? []}
+        none="No layout change is under way. One that meets pins waits here under busy: wait."
+      />
+      {waiting > 0 ? <p>{waiting} pins wait for a layout change.</p> : null}
+    </section>
+  )
+}
+
+interface TableProps {
+  readonly name: string
+  readonly holders: readonly Holder[]
+  readonly count?: number | undefined
+  readonly none: string
+}
+
+function HolderTable({ name, holders, count = holders.length, none }: TableProps) {
+  const id = `holders-${name.toLowerCase().replaceAll(' ', '-')}`
+  return (
+    <>
+      <h3 id={id}>
+        {name} <span class="count">{count}</span>
+      </h3>
+      {holders.length === 0 ? (
+        <p class="empty">{none}</p>
+      ) : (
+        <div class="scroll">
+          <table aria-labelledby={id}>
+            <thead>
+              <tr>
+                <th>File</th>
+                <th class="number">Range</th>
+                <th>What</th>
+                <th class="number">Age</th>
+                <th>Holder</th>
+              </tr>
+            </thead>
+            <tbody>
+              {holders.slice(0, 50).map((holder, row) => (
+                <tr key={row}>
+                  <td>{holder.path ?? `inode ${holder.inode}`}</td>
+                  <td class="number">
+                    {bytes(holder.offset ?? 0)} + {isToTheEnd(holder) ? 'rest' : bytes(holder.length ?? 0)}
+                  </td>
+                  <td>{whatOf(holder)}</td>
+                  <td class="number">{duration(holder.ageMs ?? 0)}</td>
+                  <td title={holder.command}>
+                    pid {holder.pid}
+                    {holder.threadId === 0 ? '' : ` thread ${holder.threadId}`}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {count > 50 ? <p class="quiet">The oldest 50 of {count}.</p> : null}
+    </>
+  )
+}
+
+const isToTheEnd = ({ offset = 0, length }: Holder): boolean =>
+  length === undefined || offset + length >= Number.MAX_SAFE_INTEGER
+
+function whatOf({ kind, mode, isStable, isLongTerm, isExclusive, state: phase, cause, lease }: Holder): string {
+  if (kind === 'change') return [cause ?? 'change', phase].filter(Boolean).join(', ')
+  if (kind === 'lease') return [isExclusive === true ? 'exclusive' : 'shared', lease].filter(Boolean).join(', ')
+  return [mode, isStable === true && 'stable', isLongTerm === true && 'long-term', lease].filter(Boolean).join(', ')
+}

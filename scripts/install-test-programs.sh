@@ -5,7 +5,8 @@ set -u
 
 # program:package
 programs='git:git fio:fio stress-ng:stress-ng rsync:rsync sqlite3:sqlite3 make:make cc:gcc python3:python3-minimal
-setfattr:attr setfacl:acl mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs fusermount3:fuse3 setpriv:util-linux chromium:chromium'
+setfattr:attr setfacl:acl mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3 setpriv:util-linux pgrep:procps openssl:openssl
+chromium:chromium'
 
 PATH=$PATH:/usr/sbin:/sbin
 missing() { for each in $programs; do command -v "${each%%:*}" >/dev/null || echo "${each##*:}"; done; }

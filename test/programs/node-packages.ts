@@ -15,7 +15,7 @@ const TESTS = [
   'test/metadata/sqlite-reader.test.ts',
   'test/layout/own-slot.test.ts',
   'test/files/access.test.ts',
-  'test/pool/no-reuse.test.ts',
+  'test/pool/file-position.test.ts',
 ]
 const NO_REGISTRY = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT|ENOTCACHED/
 

@@ -16,13 +16,12 @@
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
-import type { Tree } from './tree.ts'
 import type { Space, Tenancy } from './space-views.ts'
-
-export type { Space, Tenancy } from './space-views.ts'
+import type { Tree } from './tree.ts'
 
 export * from './limits.ts'
 export * from './policies.ts'
+export type { Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string

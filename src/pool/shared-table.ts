@@ -78,7 +78,11 @@ export class SharedTable implements TableMemory {
    */
   mend(): void {
     const { table } = this
-    if (table.load(Table.magic) !== TABLE_MAGIC) return
+    if (table.load(Table.magic) !== TABLE_MAGIC) {
+      // No table yet, or none any more: a count beside it says nothing, and would when it is one again.
+      table.store(Table.slotCount, 0)
+      return
+    }
     const count = table.load(Table.slotCount) >>> 0
     let slot = 0
     for (; slot < Math.min(count, MAX_SLOTS); slot++) {

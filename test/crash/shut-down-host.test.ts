@@ -26,8 +26,10 @@ for (const type of ['ext4', 'xfs'] satisfies MountedType[]) {
     t.after(() => mounted.release())
     const path = join(mounted.directory, 'pool')
     await (await createPool(path, { sizeBytes: POOL_BYTES })).close()
-    const promised = new Promised('/writer')
+    let promises = 0
     for (let run = 0; run < RUNS; run++) {
+      // Anew: what was promised in an earlier run was found, and removed.
+      const promised = new Promised('/writer')
       const writer = await startWriter(path, promised)
       await sleep(100 + Math.random() * 600)
       const reason = shutDown(mounted.directory)
@@ -41,9 +43,10 @@ for (const type of ['ext4', 'xfs'] satisfies MountedType[]) {
       } finally {
         await pool.close()
       }
+      promises += promised.count
     }
-    assert.ok(promised.count > RUNS, 'there was something to lose')
-    t.diagnostic(`${RUNS} times, ${promised.count} syncs promised`)
+    assert.ok(promises > 0, 'there was something to lose')
+    t.diagnostic(`${RUNS} times, ${promises} syncs promised`)
   })
 }
 

@@ -49,6 +49,16 @@ for (const [file, word] of DAMAGES) {
   }
 }
 
+test('what is no table any more says nothing about slots', async (t) => {
+  const path = join(temporaryDirectory(t), 'pool')
+  await (await createPool(path, { sizeBytes: 1 << 20 })).close()
+  const fd = openSync(join(path, 'pins', 'table'), 'r+')
+  for (const word of [Table.magic, Table.slotCount]) writeSync(fd, Buffer.from([7, 0, 0, 0]), 0, 4, word * 4)
+  closeSync(fd)
+  await using pool = await openPool(path)
+  await pool.writeFile('/file', 'content')
+})
+
 test('garbage in the table of a pool in use is correct service or an error, at once, for everybody', async (t) => {
   const MODULE = new URL('../support/use-everything.ts', import.meta.url).href
   const codes = new Set<string>()

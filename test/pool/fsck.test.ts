@@ -11,6 +11,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
 import type { FsckReport } from '../../src/pool/fsck.ts'
 import { fsck } from '../../src/pool/fsck.ts'
 import { lie, LIES, populate } from '../metadata/lies.ts'
+import { startProcess } from '../support/participant.ts'
 import { BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
 
 const repaired = (path: string): Promise<FsckReport> => fsck(path, { approve: () => Promise.resolve(true) })
@@ -238,3 +239,52 @@ test('what is not approved, or interrupted, is not changed', async (t) => {
   await repaired(path)
   await checkClean(path)
 })
+
+const MOMENTS = ['in the check', 'at the question', 'after it'] as const
+
+for (const [what, sql] of [
+  [
+    'in place, with copies',
+    "UPDATE extents SET device_block = device_block - 1 WHERE inode = (SELECT ino FROM dentries WHERE name = 'c')",
+  ],
+  ['by a new store', "CREATE VIEW v AS SELECT 1; DELETE FROM dentries WHERE name = 'c'"],
+] as const) {
+  for (const moment of MOMENTS) {
+    test(`a kill -9 ${moment} leaves a repair ${what} done or not begun, and the next run repairs`, async (t) => {
+      const path = await lettered(t)
+      lie(join(path, 'meta.db'), sql)
+      const before = codes(await fsck(path))
+      const user = await startProcess(t)
+      const run = user.run(
+        async (here, url, at, when) => {
+          const module = await here.load<typeof import('../../src/pool/fsck.ts')>(url)
+          const die = (): void => void process.kill(process.pid, 'SIGKILL')
+          let steps = 0
+          await module.fsck(at, {
+            onStep: () => {
+              if (when === 'in the check' && steps++ === 30) die()
+            },
+            approve: () => {
+              if (when === 'at the question') die()
+              if (when === 'after it') setImmediate(die)
+              return Promise.resolve(true)
+            },
+          })
+        },
+        new URL('../../src/pool/fsck.ts', import.meta.url).href,
+        path,
+        moment,
+      )
+      // After the question it may have been quicker than its death.
+      if (moment === 'after it') await run.catch(() => undefined)
+      else await assert.rejects(run)
+      const found = codes(await fsck(path))
+      if (moment !== 'after it' || found.length > 0) assert.deepEqual(found, before)
+      assert.deepEqual((await repaired(path)).left, [])
+      await checkClean(path)
+      await using pool = await openPool(path)
+      for (const letter of 'ab') assert.equal(await pool.readFile(`/d/${letter}`, 'utf8'), letter.repeat(3 * BLOCK))
+      assert.equal(existsSync(join(path, 'meta.db.new')), false)
+    })
+  }
+}

@@ -7,9 +7,11 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { createPool } from '../../src/index.ts'
+import { createPool, openPool } from '../../src/index.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite-metadata.ts'
 import { fsck } from '../../src/pool/fsck.ts'
+import { poolDirectory } from '../../src/pool/pool-directory.ts'
+import { demandRepair } from '../../src/pool/recovery.ts'
 import { lie, LIES, populate } from '../metadata/lies.ts'
 import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
@@ -147,3 +149,18 @@ for (const [name, lies] of Object.entries(FAMILIES)) {
     t.diagnostic(`${lies.length} lies, ${done} calls succeeded, the others ended with ${[...codes].join()}`)
   })
 }
+
+test('what is free and a file’s at once is not punched after a power failure: the pool is refused until fsck has been there', async (t) => {
+  const path = join(temporaryDirectory(t), 'pool')
+  const content = Buffer.alloc(8 << 12, 7)
+  {
+    await using pool = await createPool(path, { sizeBytes: 1 << 20 })
+    await pool.writeFile('/file', content)
+  }
+  lie(join(path, 'meta.db'), 'INSERT INTO free SELECT device_block, count FROM extents')
+  demandRepair(poolDirectory(path))
+  await assert.rejects(openPool(path), { code: 'EUCLEAN', message: /is free, and a file has it; run fsck/ })
+  await fsck(path, { approve: () => Promise.resolve(true) })
+  await using pool = await openPool(path)
+  assert.deepEqual(await pool.readFile('/file'), content)
+})

@@ -1,59 +1,58 @@
-/** A pool behind the API and the built page, as the server puts them together; and a browser to look at it. */
+/** The inspector of a pool, by the server's own app, and a browser to look at it. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { extname, join } from 'node:path'
+import type { Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createAdaptorServer } from '@hono/node-server'
-import { Hono } from 'hono'
-import { contentType } from 'mime-types'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
-import { apiRoutes } from '../../src/http/api/index.ts'
+import { makeApp } from '../../src/http/server/app.ts'
 import type { Pool } from '../../src/index.ts'
+import { metrics } from '../../src/metrics/index.ts'
 import { atEnd } from './temporary-pool.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const HOST = '127.0.0.1'
 export const TOKEN = 'token-of-the-test'
 
-/** Builds the page; seconds. */
-export const buildPage = (): void =>
-  void execFileSync(
-    process.execPath,
-    [join(root, 'node_modules/vite/bin/vite.js'), 'build', 'web', '--logLevel', 'error'],
-    {
-      cwd: root,
-    },
-  )
+export interface BuiltPage extends Disposable {
+  readonly directory: string
+}
 
-/** Serves the pool's inspector; returns its address, which ends in '/_/'. */
-export async function inspected(t: TestContext, pool: Pool): Promise<string> {
-  const app = new Hono()
-  app.use(async (context, next) => {
-    context.header('content-security-policy', POLICY)
-    await next()
+/** Builds the page into a directory of its own: what a server serves at that time stays. Seconds. */
+export function builtPage(): BuiltPage {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-page-'))
+  const vite = join(root, 'node_modules/vite/bin/vite.js')
+  const how = ['build', 'web', '--outDir', directory, '--emptyOutDir', '--logLevel', 'error']
+  execFileSync(process.execPath, [vite, ...how], { cwd: root })
+  return { directory, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) }
+}
+
+/** Serves the pool; returns the inspector's address, which ends in '/_/'. */
+export async function inspected(t: TestContext, pool: Pool, page: BuiltPage): Promise<string> {
+  const counted = metrics(pool)
+  const app = makeApp({
+    pool,
+    metrics: counted,
+    token: TOKEN,
+    loopbackName: HOST,
+    page: page.directory,
+    onError: (error) => console.error(error),
   })
-  const mayChange = ({ headers }: Request): boolean => headers.get('authorization') === `Bearer ${TOKEN}`
-  app.route('/_/api', apiRoutes(pool, { mayChange }))
-  app.get('/_/*', ({ req, body, notFound }) => {
-    const name = req.path.slice('/_/'.length) || 'index.html'
-    const path = join(root, 'web/dist', name)
-    if (name.includes('..') || !existsSync(path)) return notFound()
-    return body(readFileSync(path), 200, { 'content-type': contentType(extname(path)) || 'text/plain' })
-  })
-  const server = createAdaptorServer({ fetch: app.fetch })
-  server.listen(0, '127.0.0.1')
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
+  server.listen(0, HOST)
   await once(server, 'listening')
   atEnd(t, () => {
-    if ('closeAllConnections' in server) server.closeAllConnections()
+    server.closeAllConnections()
     server.close()
+    counted[Symbol.dispose]()
   })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/_/`
+  return `http://${HOST}:${(server.address() as AddressInfo).port}/_/`
 }
 
 /** Where Debian and others put it; undefined: there is none. */
@@ -61,6 +60,10 @@ export const chromiumPath = (): string | undefined =>
   [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
     (path) => path !== undefined && existsSync(path),
   )
+
+/** Why tests are skipped. */
+export const NO_CHROMIUM =
+  'there is no Chromium here (Debian: apt-get install chromium; or set CHROMIUM to where it is)'
 
 /** Not as root, whom the sandbox refuses. */
 export const launched = (): Promise<Browser> =>

@@ -219,3 +219,28 @@ test('without --json the addresses are printed for people', async (t) => {
     /is served; Ctrl-C ends it\n {2}files {6}http:\S+\n {2}inspector {2}http:\S+\/_\/#token=\S{32}\n {2}metrics /,
   )
 })
+
+test('the API is there, may change something with the token only, and its streams end with the server', async (t) => {
+  const pool = await poolWith(t, { '/a.txt': 'hello' })
+  const { url, token = '', end } = await serving(t, pool, '--write')
+  const api = `${url}_/api`
+  const authorization = `Bearer ${token}`
+  const isWritable = async (headers: Record<string, string>): Promise<unknown> =>
+    (JSON.parse((await answer(`${api}/pool`, { headers })).body) as { writable: unknown }).writable
+  assert.deepEqual([await isWritable({}), await isWritable({ authorization })], [false, true])
+  const { headers } = await answer(`${api}/pool`)
+  assert.match(String(headers['content-security-policy']), /^default-src 'none'/)
+  assert.equal(headers['cache-control'], 'no-store')
+  const change = { method: 'PATCH', body: '{"busy":"fail"}', headers: { 'content-type': 'application/json' } }
+  assert.equal((await answer(`${api}/file?path=/a.txt`, change)).status, 401)
+  const shown = { ...change, headers: { ...change.headers, authorization } }
+  assert.equal((await answer(`${api}/file?path=/a.txt`, shown)).status, 200)
+  assert.equal((await mustJson<{ busy: string }>(['stat', pool, '/a.txt'])).busy, 'fail')
+  assert.equal((await answer(`${api}/file?path=/a.txt`, { ...shown, body: ' '.repeat(100_000) })).status, 413)
+  const events = await ask(`${api}/events`, { headers: { accept: 'text/event-stream' } })
+  assert.equal(events.headers['content-type'], 'text/event-stream')
+  events.on('error', () => undefined).resume()
+  const startedMs = performance.now()
+  assert.equal(await end('SIGTERM'), 0)
+  assert.ok(performance.now() - startedMs < 5000, 'it did not wait for the stream')
+})

@@ -7,15 +7,19 @@
  *   3. Every response has the security headers. No response allows another origin anything: there is no CORS.
  */
 import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { PoolMetrics } from '../../metrics/index.ts'
 import type { Pool } from '../../pool/pool.ts'
-import { apiRoutes } from '../api/routes.ts'
+import { apiRoutes } from '../api/index.ts'
 import { serveFiles } from '../files/serve-files.ts'
 import { isReading, showsToken } from './authority.ts'
 import { isOwnName } from './host-names.ts'
 import { servePage } from './page.ts'
 import { FOR_ALL, FOR_FILES, FOR_FILES_BESIDE_TOKEN, FOR_PAGE } from './security-headers.ts'
+
+/** Largest body of a request to the API. */
+const API_BYTES = 64 << 10
 
 /** Largest body of a PUT. */
 const PUT_BYTES = 2 ** 40
@@ -46,9 +50,11 @@ export function makeApp(parts: AppParts): Hono {
   app.get('/_/metrics', async (context) =>
     context.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
   )
-  const hasToken = ({ headers }: Request): boolean =>
-    token !== undefined && showsToken(headers.get('authorization') ?? undefined, token)
-  app.route('/_/api', apiRoutes(pool, { mayChange: hasToken }))
+  const isShown = (request: Request): boolean =>
+    token !== undefined && showsToken(request.headers.get('authorization') ?? undefined, token)
+  const tooLong = (context: Context): Response => refuse(context, 413, 'EMSGSIZE', 'the body is too long')
+  app.use('/_/api/*', bodyLimit({ maxSize: API_BYTES, onError: tooLong }))
+  app.route('/_/api', apiRoutes(pool, { mayChange: isShown }))
   if (page !== undefined) app.get('/_/*', servePage(page, '/_/'))
   else app.get('/_/', (context) => context.text('The inspector is not built.\n', 404))
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))
@@ -64,7 +70,7 @@ export function makeApp(parts: AppParts): Hono {
 
 const isOwn = ({ req }: Context): boolean => req.path === '/_' || req.path.startsWith('/_/')
 
-const refuse = (context: Context, status: 401 | 403 | 404 | 421 | 500, code: string, message: string): Response =>
+const refuse = (context: Context, status: 401 | 403 | 404 | 413 | 421 | 500, code: string, message: string): Response =>
   context.json({ error: { code, message } }, status)
 
 /** Invariant 1. */

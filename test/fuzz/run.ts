@@ -17,7 +17,7 @@ const command = (from: number, count: number): string => `npm run fuzz -- --seed
 let done = 0
 const goOn = (): void => console.log(`${done} done; the rest: ${command(seed + done, images - done)}`)
 const interruption = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort())
 console.log(command(seed, images))
 const start = performance.now()
 const timer = setInterval(goOn, 60_000)

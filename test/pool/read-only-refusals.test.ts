@@ -61,6 +61,8 @@ const POOL_READS: Calls<Pool> = {
   check: [(pool) => pool.check()],
   sync: [(pool) => pool.sync()],
   takenAt: [(pool) => pool.takenAt(0)],
+  openInode: [async (pool) => (await pool.openInode((await pool.stat('/file')).ino)).close()],
+  handle: [],
   close: [],
 }
 
@@ -70,6 +72,7 @@ const FILE_CHANGES: Calls<File> = {
     (file) => file.pin({ offset: 0, length: 1, mode: 'write' }),
   ],
   pinSync: [(file) => file.pinSync({ offset: 0, length: 1, mode: 'read', revocable: false })],
+  freeze: [(file) => file.freeze()],
   lease: [(file) => file.lease({ type: 'layout', onRecall: () => undefined })],
   write: [(file) => file.write('x'), (file) => file.write('x', { position: 9 })],
   truncate: [(file) => file.truncate(1), (file) => file.truncate(100_000)],

@@ -1,2 +1,2 @@
 /** The JSON API of a pool. */
-export { apiRoutes, type ApiOptions } from './routes.ts'
+export { apiRoutes } from './routes.ts'

@@ -118,7 +118,7 @@ async function onTerminal(
   answer?: string,
 ): Promise<{ code: number | null; text: string }> {
   const command = [process.execPath, ...args].map((word) => `'${word}'`).join(' ')
-  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 30_000 })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {
     const isNew = after?.test(text) !== true

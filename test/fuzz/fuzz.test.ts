@@ -17,6 +17,12 @@ test(`${IMAGES} damaged pools end in errors with a code or in service, and in re
   t.diagnostic(JSON.stringify(outcomes))
 })
 
+test('what a longer run has found stays mended: an attribute without a name', async () => {
+  const { findings, outcomes } = await fuzz({ seed: 3_011_947, images: 1 })
+  assert.deepEqual(findings, [])
+  assert.equal(outcomes['repaired'], 1)
+})
+
 for (const planted of ['crash', 'hang', 'exit', 'mistake'] as const) {
   test(`what a damaged pool could do is found, with its seed: ${planted}`, async () => {
     const { done, findings } = await fuzz({ seed: SEED, images: 3, planted, hangMs: 3000 })

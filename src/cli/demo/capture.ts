@@ -4,9 +4,8 @@
  */
 import { constants, openSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { codeOf } from '../../errors.ts'
+import { openDirect } from '../../http/lab/open-direct.ts'
 import type { File } from '../../index.ts'
 import type { Client } from './client.ts'
 import { nowMs } from './child-program.ts'
@@ -47,7 +46,7 @@ export class Capture implements AsyncDisposable {
     const early = await pinAll(scene.earlyWindows())
     const late = await pinAll(scene.lateWindows())
     const pipe = await pinOf(scene.pipeWindow())
-    const { disk, isDirect } = await openDisk(diskPath, early[0])
+    const { disk, isDirect } = await openDirect(diskPath, early[0])
     return new Capture(disk, isDirect, { early, late, pipe })
   }
 
@@ -95,19 +94,5 @@ export class Capture implements AsyncDisposable {
 
   async #fill(pins: readonly Pin[]): Promise<void> {
     for (const pin of pins) await pin.readFrom(this.#disk, { position: pin.offset })
-  }
-}
-
-/** O_DIRECT where a first read into the blocks goes well; tmpfs and unaligned copies may refuse it. */
-async function openDisk(path: string, pin: Pin): Promise<{ disk: FileHandle; isDirect: boolean }> {
-  let disk: FileHandle | undefined
-  try {
-    disk = await open(path, constants.O_RDONLY | constants.O_DIRECT)
-    await pin.readFrom(disk, { position: pin.offset })
-    return { disk, isDirect: true }
-  } catch (error) {
-    await disk?.close()
-    if (codeOf(error) !== 'EINVAL') throw error
-    return { disk: await open(path, 'r'), isDirect: false }
   }
 }

@@ -2,16 +2,15 @@
  * A device that writes into pinned blocks: reads of a file of the host straight into them, past the page cache where the host
  * can (O_DIRECT), over and over while the change is made.
  */
-import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { codeOf } from '../../errors.ts'
 import type { File } from '../../pool/file.ts'
 import type { Pin } from '../../pool/pin.ts'
 import type { Check } from './lab-events.ts'
+import { openDirect } from './open-direct.ts'
 import type { Transfer } from './transfer.ts'
 import { EARLY_WINDOWS, hashOf, PAUSE_MS, pinWindows, shortHash } from './transfer.ts'
 
@@ -47,7 +46,7 @@ export class DirectRead implements Transfer {
     await using made = await open(path, 'wx')
     await made.writeFile(content)
     await made.sync()
-    return new DirectRead(pins, content, { directory, ...(await openDisk(path, pins[0])) })
+    return new DirectRead(pins, content, { directory, ...(await openDirect(path, pins[0])) })
   }
 
   async begin(): Promise<void> {
@@ -108,17 +107,3 @@ export class DirectRead implements Transfer {
 }
 
 const copyOf = (pin: Pin): Uint8Array => Buffer.concat(pin.buffers)
-
-/** O_DIRECT where a first read into the blocks goes well; tmpfs may refuse it. */
-async function openDisk(path: string, pin: Pin): Promise<{ disk: FileHandle; isDirect: boolean }> {
-  let disk: FileHandle | undefined
-  try {
-    disk = await open(path, constants.O_RDONLY | constants.O_DIRECT)
-    await pin.readFrom(disk, { position: pin.offset })
-    return { disk, isDirect: true }
-  } catch (error) {
-    await disk?.close()
-    if (codeOf(error) !== 'EINVAL') throw error
-    return { disk: await open(path, 'r'), isDirect: false }
-  }
-}

@@ -55,6 +55,10 @@ test('it serves files, metrics and nothing else, with headers that keep browsers
     /^default-src 'none'; script-src 'self';/,
   )
   assert.equal((await answer(`${url}none`)).status, 404)
+  // No index.html: the inspector.
+  const start = await fetch(url, { redirect: 'manual' })
+  assert.deepEqual([start.status, start.headers.get('location')], [302, '/_/'])
+  await start.body?.cancel()
   assert.deepEqual(JSON.parse((await answer(`${url}_/none`)).body), {
     error: { code: 'ENOENT', message: 'there is nothing here' },
   })

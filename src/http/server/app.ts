@@ -60,7 +60,10 @@ export function makeApp(parts: AppParts): Hono {
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))
 
   app.use(serveFiles(pool, { onError, ...(token === undefined ? {} : { write: { maxBytes: PUT_BYTES } }) }))
-  app.notFound((context) => context.text('Not found\n', 404))
+  app.notFound((context) =>
+    // A pool without an index.html shows its inspector, which lists the files.
+    context.req.path === '/' ? context.redirect('/_/') : context.text('Not found\n', 404),
+  )
   app.onError((error, context) => {
     onError(error, context.req.path)
     return refuse(context, 500, 'ERR_INTERNAL', 'something went wrong; the log says what')

@@ -80,12 +80,12 @@ function changed(model: Model, { node }: Handle): undefined {
   model.tree.changed(node)
 }
 
-/** To the size that it has is no change, but may be noted as one. */
+/** To the size that it has is no change of the content, but may be noted as one; what is past the end goes all the same. */
 export function resize(model: Model, node: Node, length: number): void {
   node.mtimeNs = undefined
-  if (length === node.file.size) return
+  const hasChanged = length !== node.file.size
   node.file.truncate(length)
-  model.tree.changed(node)
+  if (hasChanged) model.tree.changed(node)
 }
 
 /** The inode, what its own participant wrote being stored. */

@@ -117,7 +117,8 @@ async function onTerminal(
   after?: RegExp,
   answer?: string,
 ): Promise<{ code: number | null; text: string }> {
-  const command = [process.execPath, ...args].map((word) => `'${word}'`).join(' ')
+  // exec: a shell in between, as dash is, would get Ctrl-C as well, and die of it.
+  const command = `exec ${[process.execPath, ...args].map((word) => `'${word}'`).join(' ')}`
   const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 30_000 })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {

@@ -51,7 +51,7 @@ const LIES: readonly [what: string, sql: string, told: RegExp][] = [
   ['a busy extent beyond the device', busy(`${BLOCKS + 10}`, 4), /the device has 256/],
   ['a free run over a file', free(KEPT, 6), /is free, and a file has it/],
   ['a free run within a file', free(`${KEPT} + 2`, 2), /is free, and a file has it/],
-  ['a free run that reaches into a file', `${free(`${OTHER} - 1`, 3)}`, /is free, and a file has it/],
+  ['a free run that reaches into a file', free(`${OTHER} - 1`, 3), /is free, and a file has it/],
   [
     'a free run over a busy extent',
     free(`${BUSY} + 1`, 2),

@@ -36,7 +36,8 @@ export function nodePackageCases(check: Check): void {
     assert.ok(installed.includes('koffi') && installed.includes('commander'))
     await run(at.directory, 'npm', 'ls', '--omit=dev')
     // Else it would take itself for a part of this run.
-    const report = await run(at.directory, 'env', '-u', 'NODE_TEST_CONTEXT', process.execPath, '--test', ...TESTS)
+    const alone = ['-u', 'NODE_TEST_CONTEXT', `NODE_COMPILE_CACHE=${at.path('cache')}`]
+    const report = await run(at.directory, 'env', ...alone, process.execPath, '--test', ...TESTS)
     assert.match(report, /^# pass [1-9]|^ℹ pass [1-9]/m)
   })
 }

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import '../support/compile-cache.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const main = join(root, 'src', 'cli', 'main.ts')
+export const main = join(root, 'src', 'cli', 'main.ts')
 
 export interface Ended {
   /** 128 + the number when a signal ended it. */

@@ -277,6 +277,8 @@ export interface Metadata {
   lookup(parent: InodeNumber, name: string): Promise<Inode | undefined>
   /** Entries of a directory in byte order of their names, after `after`. Default limit 1000. */
   entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
+  /** A name of the inode, and the directory that it is in; undefined for an orphan, and for the root. */
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined>
   /** One path of the inode, '/'-rooted; undefined for an orphan. */
   pathOf(ino: InodeNumber): Promise<string | undefined>
   /** All directories and names as at one instant. Price: 1 µs a name, in one piece; 200 bytes of memory. */
@@ -360,7 +362,12 @@ export interface Metadata {
   reserve(count: number, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<BusyExtent[]>
   /** Busy extents, oldest first. Default limit 4096. */
   busyExtents(limit?: number): Promise<BusyExtent[]>
-  /** Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed them. */
+  /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
+  busyExtentsToFree(limit: number): Promise<BusyExtent[]>
+  /**
+   * Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed
+   * them. EUCLEAN: one shares a block with anything else.
+   */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */
   freeRuns(): Promise<Run[]>

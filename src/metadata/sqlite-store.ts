@@ -63,6 +63,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('scandir', () => this.#tables.names.entries(directory, after, limit))
   }
 
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined> {
+    return this.read('lookup', () => this.#tables.names.nameOf(ino))
+  }
+
   pathOf(ino: InodeNumber): Promise<string | undefined> {
     return this.read('lookup', () => this.#tables.names.pathOf(ino))
   }
@@ -194,6 +198,10 @@ export class SqliteStore implements contract.Metadata {
 
   busyExtents(limit = 4096): Promise<contract.BusyExtent[]> {
     return this.read('busy', () => this.#tables.space.busyExtents(limit))
+  }
+
+  busyExtentsToFree(limit: number): Promise<contract.BusyExtent[]> {
+    return this.read('busy', () => this.#tables.space.busyExtentsToFree(limit))
   }
 
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Pool } from '../../pool/pool.ts'
 import type { Answer, Question } from './answer.ts'
+import { breaksOff } from './deliveries.ts'
 import { Files } from './files.ts'
 import type { FilesOptions } from './options.ts'
 import { refusal } from './refusal.ts'
@@ -49,7 +50,9 @@ export async function respond(files: Files, response: ServerResponse, answer: An
   } catch (error) {
     if (response.headersSent || response.destroyed) response.destroy()
     else await sendToNode(response, refusal(500), files.holds).catch(() => response.destroy())
-    if (!isOfClient(error)) files.settings.onError(error, path)
+    if (isOfClient(error)) return
+    breaksOff(response, 'error')
+    files.settings.onError(error, path)
   }
 }
 

@@ -17,7 +17,8 @@ import { systemError } from '../../errors.ts'
 import { sendNow } from '../../platform/socket-send.ts'
 import type { Answer } from './answer.ts'
 import { Body } from './body.ts'
-import type { Hold, Holds } from './holds.ts'
+import { breaksOff, hasSent } from './deliveries.ts'
+import type { Hold, Holds, Limit } from './holds.ts'
 
 /** Bytes left with Node.js when the socket is full: enough that its being taken means there is room again. */
 const BELL_BYTES = 16 << 10
@@ -36,6 +37,7 @@ export async function sendToNode(response: ServerResponse, answer: Answer, holds
     if (body.left > 0 && response.req.method !== 'HEAD') await new Sending(response, body, holds).run()
     response.end()
   } finally {
+    if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
     body.end()
   }
 }
@@ -57,10 +59,10 @@ class Sending implements Hold {
     this.#holds = holds
   }
 
-  giveUp(): void {
-    this.#failure = systemError('ETIMEDOUT', 'the client took too long; the blocks it was sent were let go', {
-      syscall: 'send',
-    })
+  giveUp(limit: Limit): void {
+    const what = `the client was too slow (limit: ${limit}); the blocks it was sent were let go`
+    this.#failure = systemError('ETIMEDOUT', what, { syscall: 'send' })
+    breaksOff(this.#response, limit)
     this.#response.destroy()
     this.#wake?.()
   }

@@ -274,10 +274,14 @@ export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void>
   if (!open.hasNewContent) return
   open.hasNewContent = false
   const now = nowNs(fs)
-  await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }).catch((error: unknown) => {
+  const before = fs.marks.current(open.ino)
+  try {
+    open.attributesChanged(fs.marks, before, await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }))
+    fs.known.xattrsStayed(open.ino, before)
+  } catch (error) {
     // A file of lost+found may be reclaimed while it is open.
     if (codeOf(error) !== 'ENOENT') throw error
-  })
+  }
 }
 
 /** EFBIG beyond 2^53 - 1 bytes. */

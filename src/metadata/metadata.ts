@@ -277,6 +277,8 @@ export interface Metadata {
   lookup(parent: InodeNumber, name: string): Promise<Inode | undefined>
   /** Entries of a directory in byte order of their names, after `after`. Default limit 1000. */
   entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
+  /** A name of the inode, and the directory that it is in; undefined for an orphan, and for the root. */
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined>
   /** One path of the inode, '/'-rooted; undefined for an orphan. */
   pathOf(ino: InodeNumber): Promise<string | undefined>
   /** All directories and names as at one instant. Price: 1 µs a name, in one piece; 200 bytes of memory. */

@@ -63,6 +63,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('scandir', () => this.#tables.names.entries(directory, after, limit))
   }
 
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined> {
+    return this.read('lookup', () => this.#tables.names.nameOf(ino))
+  }
+
   pathOf(ino: InodeNumber): Promise<string | undefined> {
     return this.read('lookup', () => this.#tables.names.pathOf(ino))
   }

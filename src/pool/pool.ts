@@ -29,6 +29,9 @@ import type { FreeSpaceMaker } from './free-space-maker.ts'
 import type { HostReserve } from './host-reserve.ts'
 import { LostAndFound } from './lost-and-found.ts'
 import { parseFlags } from './open-flags.ts'
+import type { OpenInode } from '../files/open-inode.ts'
+import type { Pin } from './pin.ts'
+import { pinKnown } from './pin-known.ts'
 import { OwnLeases } from './own-leases.ts'
 import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
@@ -146,6 +149,12 @@ export class Pool extends PoolTree implements AsyncDisposable {
     if (file !== undefined && open?.inode.kind === 'file') return file
     await file?.close()
     throw systemError('ENOENT', `no file with a name has the inode number ${ino}`, { syscall: 'open', path })
+  }
+
+  /** For this project's own front ends: see pin-known.ts. */
+  pinKnown(open: OpenInode, path: string): Pin | undefined {
+    this.mustBeOpen('pin')
+    return pinKnown(this.fileSystem, this.ownPins, open, path)
   }
 
   /** Everything pinned in the pool, by any process; of one file when `path` is given. */

@@ -14,11 +14,14 @@ const SERIES = [
 ] as const
 const HEIGHT = 180
 const LEAST_SECONDS = 30
+/** Bytes between two lines of the grid. */
+const POWERS = Array.from({ length: 40 }, (_, nth) => 2 ** (10 + nth))
 
-/** So that a single point has an axis. */
-function lastSeconds(least: number | null, most: number | null): [number, number] {
-  const end = most ?? Date.now() / 1000
-  return [Math.min(least ?? end, end - LEAST_SECONDS), end]
+/** So that a single point has an axis: of one, uPlot takes it that it lasts some years. */
+function lastSeconds(): [number, number] {
+  const [times] = history.peek()
+  const end = times.at(-1) ?? Date.now() / 1000
+  return [Math.min(times[0] ?? end, end - LEAST_SECONDS), end]
 }
 
 export function SpaceChartPanel() {
@@ -36,9 +39,9 @@ export function SpaceChartPanel() {
         height: HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        axes: [axis, { ...axis, size: 70, values: (_, values) => values.map(bytes) }],
+        axes: [axis, { ...axis, size: 70, incrs: POWERS, values: (_, values) => values.map(bytes) }],
         scales: {
-          x: { range: (_, least, most) => lastSeconds(least, most) },
+          x: { range: lastSeconds },
           y: { range: (_, _least, most) => [0, Math.max(4096, most * 1.1)] },
         },
         series: [

@@ -46,7 +46,7 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
   const { fs } = mounted
   try {
     const call = callOf(mounted, request, 'open', filePathOf(mounted, opened.ino))
-    if (killsSetIds) await dropPrivileges(mounted, opened, call.limits)
+    if (killsSetIds) await dropPrivileges(mounted, request, opened, call.limits)
     await resize(fs, opened, 0, await cuttingOf(fs, opened, call))
   } catch (error) {
     await fs.openInodes.close(fs, opened)

@@ -17,13 +17,13 @@
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import type { Alone, LateCommits } from './late-commits.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
-import type { Space, Tenancy } from './space-views.ts'
+import type { BusyExtent, Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
 export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
 export * from './policies.ts'
-export type { Space, Tenancy } from './space-views.ts'
+export type { BusyExtent, Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -231,10 +231,6 @@ export interface LayoutChangeResult {
   readonly lostAndFound: readonly DirectoryEntry[]
 }
 
-export interface BusyExtent extends Run {
-  readonly id: number
-}
-
 /** A file of /lost+found with where it comes from. Sizes and offsets in bytes. */
 export interface LostAndFoundEntry {
   readonly name: string
@@ -366,10 +362,7 @@ export interface Metadata {
   busyExtents(limit?: number): Promise<BusyExtent[]>
   /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
   busyExtentsToFree(limit: number): Promise<BusyExtent[]>
-  /**
-   * Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed
-   * them. EUCLEAN: one shares a block with anything else.
-   */
+  /** Makes busy extents, discarded and flushed by the caller, free; ids that are gone are passed over. EUCLEAN: as before. */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */
   freeRuns(): Promise<Run[]>

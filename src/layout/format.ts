@@ -24,6 +24,8 @@ export const Table = {
   openings: 3,
   /** Not 0: a flush of the device or a sync of the log has failed since the pool was opened afresh; nobody may sync any more. */
   syncFailed: 4,
+  /** Goes up when somebody finds no space: whoever holds blocks back that it can do without may let go. */
+  spaceWanted: 5,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024

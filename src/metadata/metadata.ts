@@ -362,7 +362,12 @@ export interface Metadata {
   reserve(count: number, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<BusyExtent[]>
   /** Busy extents, oldest first. Default limit 4096. */
   busyExtents(limit?: number): Promise<BusyExtent[]>
-  /** Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed them. */
+  /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
+  busyExtentsToFree(limit: number): Promise<BusyExtent[]>
+  /**
+   * Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed
+   * them. EUCLEAN: one shares a block with anything else.
+   */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */
   freeRuns(): Promise<Run[]>

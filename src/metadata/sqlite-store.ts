@@ -200,6 +200,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('busy', () => this.#tables.space.busyExtents(limit))
   }
 
+  busyExtentsToFree(limit: number): Promise<contract.BusyExtent[]> {
+    return this.read('busy', () => this.#tables.space.busyExtentsToFree(limit))
+  }
+
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {
     const body = () => {
       const runs = ids.map((id) => this.#tables.space.takeBusy(id)).filter((run) => run !== undefined)

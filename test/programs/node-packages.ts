@@ -7,12 +7,10 @@ import { lacks, run } from './run.ts'
 const root = join(import.meta.dirname, '..', '..')
 /** What the tests below need of a checkout. */
 const PARTS = ['package.json', 'package-lock.json', 'tsconfig.json', 'src', 'test']
-/** Tests that need no development package, a few seconds of them; each makes its pools elsewhere. */
+/** Tests that need no development package; each makes its pools elsewhere. */
 const TESTS = [
   'test/platform/libc.test.ts',
-  'test/platform/memory-map.test.ts',
   'test/device/file-device-on-tmpfs.test.ts',
-  'test/metadata/sqlite-reader.test.ts',
   'test/layout/own-slot.test.ts',
   'test/files/access.test.ts',
   'test/pool/file-position.test.ts',

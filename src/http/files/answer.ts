@@ -9,10 +9,19 @@ export interface SourcePart {
 
 export type BodyPart = Uint8Array | SourcePart
 
+/** Header fields, names in lower case. */
+export interface Fields {
+  readonly headers: ReadonlyMap<string, string>
+  /** The same, as `writeHead` takes them. */
+  readonly list: string[]
+}
+
 export interface Answer {
   readonly status: number
   /** Names in lower case. With Content-Length, unless there can be none. */
-  readonly headers: Map<string, string>
+  readonly headers: ReadonlyMap<string, string>
+  /** The same, as `writeHead` takes them, where it is there already. */
+  readonly list?: string[]
   /** In order. */
   readonly body: readonly BodyPart[]
   /** Of the parts; whoever sends the answer, or does not, releases it. */

@@ -27,21 +27,28 @@ const COPY_BYTES = 64 << 10
 /** Up to here a copy behind the header, sent in one call, is cheaper than a call of its own. */
 const SMALL_BYTES = 16 << 10
 
-/** Resolves when the kernel has all of the answer; rejects when the client has gone, or the answer was given up. */
-export async function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> {
+/**
+ * undefined: the kernel has all of the answer. Else resolves when it has; rejects when the client has gone, or the answer was
+ * given up. What is wrong from the start is thrown.
+ */
+export function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> | undefined {
   const body = new Body(answer)
+  let rest: Promise<void> | undefined
   try {
     if (response.destroyed || response.headersSent) throw gone()
-    response.writeHead(answer.status, [...answer.headers].flat())
-    if (body.left > 0 && response.req.method !== 'HEAD') await new Sending(response, body, holds).run()
-    response.end()
+    response.writeHead(answer.status, answer.list ?? [...answer.headers].flat())
+    if (body.left === 0 || response.req.method === 'HEAD') response.end()
+    else rest = new Sending(response, body, holds).send()
+    return rest
   } finally {
-    body.end()
+    if (rest === undefined) body.end()
   }
 }
 
 const gone = (): Error =>
   systemError('ECONNRESET', 'the client went away before it had the whole response', { syscall: 'send' })
+
+type State = 'sent' | 'full' | 'turn is over'
 
 class Sending implements Hold {
   readonly mayCopy = true
@@ -65,10 +72,17 @@ class Sending implements Hold {
     this.#wake?.()
   }
 
-  async run(): Promise<void> {
+  /** Header and body, up to the end of the response. undefined: it is over. */
+  send(): Promise<void> | undefined {
+    const state = this.#sendHeader() ? this.#sendSome() : 'full'
+    if (state !== 'sent') return this.#sendRest(state)
+    this.#response.end()
+    return undefined
+  }
+
+  async #sendRest(first: State): Promise<void> {
     const { body } = this
-    let state = this.#sendHeader() ? this.#sendSome() : 'full'
-    if (state === 'sent') return
+    let state = first
     const response = this.#response
     response.on('close', this.#onClose)
     response.on('error', this.#onClose)
@@ -82,9 +96,11 @@ class Sending implements Hold {
         this.#mustBeThere()
         state = this.#sendSome()
       }
+      response.end()
     } finally {
       this.#holds.delete(this)
       response.off('close', this.#onClose)
+      body.end()
     }
   }
 
@@ -110,7 +126,7 @@ class Sending implements Hold {
   }
 
   /** Sends while there is room, and it is this response's turn. */
-  #sendSome(): 'sent' | 'full' | 'turn is over' {
+  #sendSome(): State {
     const { body } = this
     if (body.left === 0) return 'sent'
     const socket = plainSocket(this.#response)

@@ -17,7 +17,8 @@ import { systemError } from '../../errors.ts'
 import { sendNow } from '../../platform/socket-send.ts'
 import type { Answer } from './answer.ts'
 import { Body } from './body.ts'
-import type { Hold, Holds } from './holds.ts'
+import { breaksOff, hasSent } from './deliveries.ts'
+import type { Hold, Holds, Limit } from './holds.ts'
 
 /** Bytes left with Node.js when the socket is full: enough that its being taken means there is room again. */
 const BELL_BYTES = 16 << 10
@@ -41,7 +42,10 @@ export function sendToNode(response: ServerResponse, answer: Answer, holds: Hold
     else rest = new Sending(response, body, holds).send()
     return rest
   } finally {
-    if (rest === undefined) body.end()
+    if (rest === undefined) {
+      if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
+      body.end()
+    }
   }
 }
 
@@ -64,10 +68,10 @@ class Sending implements Hold {
     this.#holds = holds
   }
 
-  giveUp(): void {
-    this.#failure = systemError('ETIMEDOUT', 'the client took too long; the blocks it was sent were let go', {
-      syscall: 'send',
-    })
+  giveUp(limit: Limit): void {
+    const what = `the client was too slow (limit: ${limit}); the blocks it was sent were let go`
+    this.#failure = systemError('ETIMEDOUT', what, { syscall: 'send' })
+    breaksOff(this.#response, limit)
     this.#response.destroy()
     this.#wake?.()
   }
@@ -100,6 +104,7 @@ class Sending implements Hold {
     } finally {
       this.#holds.delete(this)
       response.off('close', this.#onClose)
+      hasSent(response, body.sent)
       body.end()
     }
   }

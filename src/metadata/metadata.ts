@@ -21,6 +21,7 @@ import type { BusyPolicy, DaxMode } from './policies.ts'
 import type { BusyExtent, Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
+export type { ChangeMarks } from './change-marks.ts'
 export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
 export type * from './name-requests.ts'
@@ -199,16 +200,6 @@ export type XattrMode = 'set' | 'create' | 'replace'
 export interface Finding {
   readonly code: string
   readonly message: string
-}
-
-/**
- * Marks of changes, for whoever caches what it read. `begin` is called inside the transaction, before any decision of a
- * callback is asked and before the commit, for each inode whose row, names within, or attributes may change; `end` right
- * after the commit or the rollback. A value read before `begin` is true until the commit.
- */
-export interface ChangeMarks {
-  begin(ino: InodeNumber): void
-  end(): void
 }
 
 export const ROOT_INODE = 1 as InodeNumber

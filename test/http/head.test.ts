@@ -1,7 +1,7 @@
 /** A head is given to other responses only where Node.js would write the same. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { ServerOptions, ServerResponse } from 'node:http'
+import type { RequestListener, ServerOptions, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
@@ -20,6 +20,10 @@ const ASK = 'GET / HTTP/1.1\r\nhost: test\r\n\r\n'
 const thisSecond = (): number => Math.floor(Date.now() / 1000)
 
 interface Case {
+  /** Of the head that is kept. Default 0. */
+  readonly maxRequests?: number
+  /** The event that tells of the request; default 'request'. */
+  readonly event?: string
   readonly server?: ServerOptions & { keepAliveTimeout?: number; maxRequestsPerSocket?: number }
   readonly asked?: string
   readonly before?: (response: ServerResponse) => void
@@ -28,10 +32,10 @@ interface Case {
 /** The head of a response whose fields have that of a plain one, of this second. */
 async function headOf(
   t: TestContext,
-  { server: options = {}, asked = ASK, before }: Case,
+  { server: options = {}, asked = ASK, event = 'request', before }: Case,
   write: (response: ServerResponse) => void,
 ): Promise<string> {
-  const server = createServer(options, (_, response) => {
+  const server = createServer(options).on(event, (_, response: ServerResponse) => {
     before?.(response)
     write(response)
     response.end('ok')
@@ -51,8 +55,8 @@ async function headOf(
   return text.slice(0, text.indexOf('\r\n\r\n')).replace(/\r\nDate: .*?GMT/, '\r\nDate: now')
 }
 
-function fieldsWith(text: string | undefined, second = thisSecond()): Fields {
-  const head = text === undefined ? undefined : { text, status: 200, second, keepAliveTimeout: 65_000, maxRequests: 0 }
+function fieldsWith(text: string | undefined, second = thisSecond(), maxRequests = 0): Fields {
+  const head = text === undefined ? undefined : { text, status: 200, second, keepAliveTimeout: 65_000, maxRequests }
   return { headers, list: [...headers].flat(), head }
 }
 
@@ -81,7 +85,10 @@ describe('it is written anew', () => {
   const cases: Record<string, Case> = {
     'for HTTP/1.0': { asked: 'GET / HTTP/1.0\r\n\r\n' },
     'for the last of a connection': { asked: ASK.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n') },
-    'when the connection may have no more requests': { server: { ...server, maxRequestsPerSocket: 1 } },
+    'when the connection may have no more requests': {
+      server: { ...server, maxRequestsPerSocket: 1 },
+      maxRequests: 1,
+    },
     'when a connection may have only so many': { server: { ...server, maxRequestsPerSocket: 9 } },
     'when connections stay for another time': { server: { keepAliveTimeout: 7000 } },
     'when connections do not say for how long': { server: { keepAliveTimeout: 0 } },
@@ -91,6 +98,7 @@ describe('it is written anew', () => {
     'with a reason of others': { before: (response) => void (response.statusMessage = 'Fine') },
     'when the client waits to be told to go on': {
       asked: ASK.replace('\r\n\r\n', '\r\nexpect: 100-continue\r\n\r\n'),
+      event: 'checkContinue',
     },
     'when somebody wants to see it, as on-headers does': {
       before: (response) => {
@@ -106,7 +114,9 @@ describe('it is written anew', () => {
     test(name, async (t) => {
       const asked = { server, ...each }
       const expected = await headOf(t, asked, (response) => response.writeHead(200, [...headers].flat()))
-      const actual = await headOf(t, asked, (response) => writeHeadOf(response, answerWith(fieldsWith(KEPT))))
+      const actual = await headOf(t, asked, (response) => {
+        writeHeadOf(response, answerWith(fieldsWith(KEPT, thisSecond(), each.maxRequests)))
+      })
       assert.equal(actual, expected)
     })
   }
@@ -122,7 +132,13 @@ test('requests on one connection, many of a turn, get the same, and each its bod
   const pool = await temporaryPool(t)
   const content = Buffer.alloc(20_000, 'content')
   await pool.writeFile('/a', content)
-  const server = createServer(middleware(pool)).listen(0, '127.0.0.1')
+  const errors: unknown[] = []
+  const files = middleware(pool, { onError: (error) => void errors.push(error) })
+  const listener: RequestListener = (request, response) => {
+    response.strictContentLength = true
+    files(request, response)
+  }
+  const server = createServer(listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
   atEnd(t, () => {
     server.closeAllConnections()
@@ -137,4 +153,5 @@ test('requests on one connection, many of a turn, get the same, and each its bod
     assert.ok(Buffer.from(await response.arrayBuffer()).equals(content))
   }
   assert.equal(heads.size, 1)
+  assert.deepEqual(errors, [])
 })

@@ -2,9 +2,10 @@
  * Head: status line and header fields of a response as Node.js has written them, for others of the same second with the
  * same fields. Writing them anew costs 3 µs, more than anything else that is ours.
  *
- * What is in a head beside the status and the fields hangs on the date and on the response: whether the connection stays,
- * for how long, what was set or removed before. So one is taken from, and given to, plain responses only: of which nobody has
- * set anything, on a connection that stays. Of the others, and where `writeHead` is not Node's own, it is written anew.
+ * What is in a head beside the status and the fields, among which is Content-Length, hangs on the date and on the response:
+ * whether the connection stays, for how long, what was set or removed before. So one is taken from, and given to, plain
+ * responses only: of which nobody has set anything, on a connection that stays. Of the others, and where somebody has put
+ * himself in the place of `writeHead`, it is written anew.
  */
 import { ServerResponse } from 'node:http'
 import type { Answer, Fields } from './answer.ts'
@@ -15,10 +16,7 @@ export interface NodeResponse extends ServerResponse {
   _headerSent?: unknown
   readonly _keepAliveTimeout?: unknown
   readonly _maxRequestsPerSocket?: unknown
-  readonly _defaultKeepAlive?: unknown
   readonly _removedConnection?: unknown
-  readonly _removedContLen?: unknown
-  readonly _removedTE?: unknown
   readonly _expect_continue?: unknown
   readonly maxRequestsOnConnectionReached?: unknown
 }
@@ -70,15 +68,9 @@ const isHeadOf = (head: Head, response: NodeResponse, status: number, second: nu
 const isPlain = (response: NodeResponse): boolean =>
   response.shouldKeepAlive &&
   response.sendDate &&
-  response.useChunkedEncodingByDefault &&
-  response._defaultKeepAlive === true &&
   response._removedConnection === false &&
-  response._removedContLen === false &&
-  response._removedTE === false &&
   response._expect_continue === false &&
   response.maxRequestsOnConnectionReached === false &&
-  !response.chunkedEncoding &&
-  !response.strictContentLength &&
   response.statusMessage === undefined &&
   response.writeHead === nodesWriteHead &&
   response.getHeaderNames().length === 0

@@ -36,6 +36,8 @@ export function sendToNode(response: ServerResponse, answer: Answer, holds: Hold
   let rest: Promise<void> | undefined
   try {
     if (response.destroyed || response.headersSent) throw gone()
+    // What goes past Node.js is not in its count.
+    response.strictContentLength = false
     writeHeadOf(response, answer)
     if (body.left === 0 || response.req.method === 'HEAD') response.end()
     else rest = new Sending(response, body, holds).send()

@@ -98,6 +98,20 @@ export interface TransactionMessage extends Teller {
   readonly durationMs: number
 }
 
+/**
+ * `holdfast:response-limit`: a response of `holdfast/http` met a limit of its option `hold` before its client had taken all. 'copied':
+ * the little that was left was copied, and goes on; 'aborted': its connection was closed.
+ */
+export interface ResponseLimitMessage extends Teller {
+  readonly limit: 'time' | 'held-back' | 'space'
+  readonly outcome: 'copied' | 'aborted'
+  /** Since its client was first waited for. */
+  readonly heldMs: number
+  /** Bytes of its body. */
+  readonly sentBytes: number
+  readonly leftBytes: number
+}
+
 /** A channel for messages of one kind. */
 interface Told<Message> {
   /** Look before making a message. */
@@ -112,4 +126,5 @@ export const revokes: Told<LeaseMessage> = channel('holdfast:revoke')
 export const reaps: Told<ReapMessage> = channel('holdfast:reap')
 export const releases: Told<ReleaseMessage> = channel('holdfast:release')
 export const transactions: Told<TransactionMessage> = channel('holdfast:transaction')
+export const responseLimits: Told<ResponseLimitMessage> = channel('holdfast:response-limit')
 export const operations = tracingChannel<unknown, OperationMessage>('holdfast:operation')

@@ -34,6 +34,7 @@ export type {
   OperationMessage,
   ReapMessage,
   ReleaseMessage,
+  ResponseLimitMessage,
   TransactionMessage,
   WaitMessage,
 } from './diagnostics.ts'

@@ -6,7 +6,7 @@
  * A slot file: SLOT_WORDS words (header, filter, breaks), then chunks of CHUNK_RECORDS records of RECORD_WORDS words.
  */
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 
 /** 'HFPT' */
 export const TABLE_MAGIC = 0x48_46_50_54
@@ -24,6 +24,13 @@ export const Table = {
   openings: 3,
   /** Not 0: a flush of the device or a sync of the log has failed since the pool was opened afresh; nobody may sync any more. */
   syncFailed: 4,
+  /** Goes up when somebody finds no space: whoever holds blocks back that it can do without may let go. */
+  spaceWanted: 5,
+  /** Goes up when a participant has its slot, before it looks at `batch` and at the metadata (solitude.ts). */
+  entries: 6,
+  /** Odd: there may be changes of the metadata that are not committed, of the participant in slot `batchOwner` - 1. */
+  batch: 7,
+  batchOwner: 8,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024

@@ -46,6 +46,12 @@ function firstEndingAfter(byte: number, ranges: readonly DeviceBytes[]): number 
   return low
 }
 
+/** Whether stable pins hold any: those of responses may let go when they are asked (`Table.spaceWanted`). */
+export async function stablePinsHoldBack({ table, metadata }: Pick<Door, 'table' | 'metadata'>): Promise<boolean> {
+  const left = await bytesThatLeft(metadata)
+  return left.length > 0 && allClaims(table).some((claim) => claim.isStable && heldBackBy(claim, left) > 0)
+}
+
 /** Who holds space back, who holds most of it first. */
 export async function spaceHolders({ table, witness, metadata }: Omit<Door, 'waiting' | 'device'>): Promise<Holder[]> {
   const left = await bytesThatLeft(metadata)

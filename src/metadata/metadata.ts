@@ -15,10 +15,12 @@
  *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import type { Alone, LateCommits } from './late-commits.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
 import type { Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
+export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
 export * from './policies.ts'
 export type { Space, Tenancy } from './space-views.ts'
@@ -386,6 +388,11 @@ export interface Metadata {
   grow(blockCount: BlockCount, patience?: Patience): Promise<void>
 
   // ---- durability ----
+  /**
+   * From now on changes of names and attributes may be committed late, while `alone` says that nobody could notice. The caller commits
+   * them when they are due and before it waits; what needs it here does so itself. Death takes them back. Absent in a store that cannot.
+   */
+  commitLate?(alone: Alone): LateCommits
   /** Everything committed before the call is durable when it resolves. */
   sync(): Promise<void>
   /** True when a checkpoint would be worth its price. */

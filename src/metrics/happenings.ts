@@ -8,6 +8,7 @@ import type {
   OperationMessage,
   ReapMessage,
   ReleaseMessage,
+  ResponseLimitMessage,
   Teller,
   TransactionMessage,
   WaitMessage,
@@ -84,6 +85,14 @@ export function addHappenings(registry: Registry, pool: Pool): () => void {
     'holdfast:revoke',
   )
   count<ReapMessage>('holdfast_reaped_owners_total', 'Dead participants that were cleared away.', 'holdfast:reap')
+
+  const limits = new Counter({
+    name: 'holdfast_response_limits_total',
+    help: 'Responses of holdfast/http that met a limit of slow clients, and what became of them.',
+    labelNames: ['limit', 'outcome'],
+    registers,
+  })
+  listen<ResponseLimitMessage>('holdfast:response-limit', ({ limit, outcome }) => limits.inc({ limit, outcome }))
 
   const transactions = histogram(
     'holdfast_transaction_seconds',

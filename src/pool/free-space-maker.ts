@@ -2,6 +2,8 @@
 import type { Door } from '../layout/breaking.ts'
 import type { Reclaiming } from '../layout/busy-extents.ts'
 import { reclaimBusyExtents } from '../layout/busy-extents.ts'
+import { Table } from '../layout/format.ts'
+import { stablePinsHoldBack } from '../layout/held-back.ts'
 import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 
 /** How long freed space may stay busy before a pass gives it back: long enough that one flush serves many frees. */
@@ -9,6 +11,9 @@ const SOON_MS = 1000
 /** How often to look whether another participant's pass is over. */
 const OTHERS_PAUSE_MS = 10
 const OTHERS_TIMEOUT_MS = 2000
+/** How long whoever holds space back has to let go when it is wanted, and how often to look. */
+const LET_GO_MS = 600
+const LET_GO_PAUSE_MS = 50
 
 export class FreeSpaceMaker {
   readonly #work: Reclaiming
@@ -68,7 +73,8 @@ export class FreeSpaceMaker {
 
   /**
    * Makes space for an allocation that found none: `letGo` frees what files can spare, then busy extents, the dead, idle files
-   * of lost+found. Whether there was any.
+   * of lost+found; at last what responses to slow clients hold back, in any process, if they let go when they are asked.
+   * Whether there was any.
    */
   async make(door: Door, letGo: () => Promise<void>): Promise<boolean> {
     const failure = this.#failure
@@ -77,6 +83,19 @@ export class FreeSpaceMaker {
     // Also when nobody is to be reaped: whoever comes across a dead participant reaps it, and may not look for its orphans.
     door.table.reap()
     await letGo()
+    if (await this.#takeIdle(door)) return true
+    if (!(await stablePinsHoldBack(door))) return false
+    const { memory, clock } = door.table
+    memory.table.add(Table.spaceWanted, 1)
+    const deadline = clock.nowMs() + LET_GO_MS
+    while (clock.nowMs() < deadline) {
+      await new Promise<void>((resolve) => clock.after(LET_GO_PAUSE_MS, resolve, true))
+      if (await this.#takeIdle(door)) return true
+    }
+    return false
+  }
+
+  async #takeIdle(door: Door): Promise<boolean> {
     if ((await this.reclaim()) > 0) return true
     return (await reclaimIdleLostFiles(door)) > 0 && (await this.reclaim()) > 0
   }

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
 import { codeOf, systemError } from '../errors.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 
-const OPENING_TIMEOUT_MS = 45_000
+export const OPENING_TIMEOUT_MS = 45_000
 const OPENING_PAUSE_MS = 5
 
 export function requirePool(directory: PoolDirectory): void {

@@ -78,6 +78,11 @@ export class Pin implements Disposable {
     throw systemError('EINVAL', what, { syscall: 'buffer', path: this.#file.path })
   }
 
+  /** For this project's own front ends; not part of the stable face: its record in the own slot, below 0 when it claims no blocks. */
+  get record(): number {
+    return this.#pinned.record
+  }
+
   /** Whether the pin still holds its blocks. */
   get isHeld(): boolean {
     return this.#references > 0

@@ -201,7 +201,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
 
   /**
    * Makes the pool larger while it is in use, for every participant at once; durable when it resolves. Never smaller: a
-   * size that is not above the present one is a RangeError. The host's space is taken as files need it.
+   * size that is not above the present one is a RangeError. The host's space is taken as files need it. EFBIG:
+   * the host has no such large files.
    */
   async grow(sizeBytes: number): Promise<void> {
     this.mustBeOpen('grow')

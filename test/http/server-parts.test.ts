@@ -48,8 +48,12 @@ test('a token is shown whole, as Bearer', () => {
 test('a log line in words holds no control characters', () => {
   const time = '2026-01-02T03:04:05.678Z'
   assert.equal(
-    inWords({ level: 'info', time, msg: 'GET', path: '/a\u001B[2J', status: 200, ms: 3 }),
-    '03:04:05 GET /a?[2J 200 3ms',
+    inWords({ level: 'info', time, msg: 'GET', path: '/a\u001B[2J', status: 200, bytes: 5, ms: 3, outcome: 'whole' }),
+    '03:04:05 GET /a?[2J 200 5B 3ms',
+  )
+  assert.equal(
+    inWords({ level: 'info', time, msg: 'GET', path: '/a', status: 499, bytes: 5, outcome: 'aborted', why: 'client' }),
+    '03:04:05 GET /a 499 5B aborted (client)',
   )
   assert.equal(
     inWords({ level: 'error', time, msg: 'a response failed', err: { message: 'EIO' }, path: '/a' }),

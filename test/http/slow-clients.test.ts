@@ -2,7 +2,10 @@
 import { Hono } from 'hono'
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import type { TestContext } from 'node:test'
@@ -10,10 +13,11 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FilesOptions } from '../../src/http/index.ts'
 import { middleware, serveFiles } from '../../src/http/index.ts'
-import type { Pool } from '../../src/index.ts'
+import { openPool } from '../../src/index.ts'
+import type { Pool, ResponseLimitMessage } from '../../src/index.ts'
 import { everything, hashOf, MIB, sameBytes, until } from '../support/pinned-content.ts'
-import { atEnd, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
-import { listening } from './front-ends.ts'
+import { atEnd, BLOCK, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
+import { asking, listening } from './front-ends.ts'
 
 /** More than the buffers of both sockets take. */
 const BYTES = 16 * MIB
@@ -90,7 +94,9 @@ for (const busy of ['sequester', 'fail', 'wait'] as const) {
 
 test('a client that vanishes takes its pin along', async (t) => {
   const { pool, port } = await served(t)
-  const clients = await Promise.all(Array.from({ length: 5 }, () => slowClient(t, port, '/big')))
+  const clients: Awaited<ReturnType<typeof slowClient>>[] = []
+  // One by one: those that are read in one turn of the event loop share a pin.
+  for (let nth = 0; nth < 5; nth++) clients.push(await slowClient(t, port, '/big'))
   assert.equal((await pool.pins()).length, 5)
   for (const [index, { socket }] of clients.entries()) {
     if (index % 2 === 0) socket.resetAndDestroy()
@@ -151,6 +157,165 @@ describe('promise 4: a client that takes too long', () => {
     assert.equal((await pool.pins()).length, 1)
     sameBytes(await rest(), content)
   })
+})
+
+describe('promise 4: a client that holds back what has left its file', () => {
+  const hold = { graceMs: 0, bytesPerSecond: 0, copyBytes: MIB }
+  const told = (t: TestContext): ResponseLimitMessage[] => {
+    const messages: ResponseLimitMessage[] = []
+    const listener = (message: unknown): void => void messages.push(message as ResponseLimitMessage)
+    subscribe('holdfast:response-limit', listener)
+    t.after(() => unsubscribe('holdfast:response-limit', listener))
+    return messages
+  }
+
+  /** Leaves so many bytes of the pool to be had, and takes all others that nobody holds. */
+  const fill = async (pool: Pool, bytes: number): Promise<void> => {
+    await pool.reap()
+    await pool.writeFile('/filler', Buffer.alloc((await pool.stats()).availableBytes - bytes))
+    await pool.reap()
+  }
+
+  test('is cut off when that is more than it may, and sees it', async (t) => {
+    const { pool, port, errors } = await served(t, { hold: { ...hold, heldBackBytes: 4 * MIB } })
+    await pool.writeFile('/other', randomBytes(BYTES))
+    const messages = told(t)
+    const asked = request({ port, host: '127.0.0.1', path: '/big', agent: false }).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    const failed = once(response, 'error')
+    const other = await slowClient(t, port, '/other')
+    await pool.truncate('/big', BYTES - 4 * MIB)
+    await sleep(1500)
+    assert.equal((await pool.pins()).length, 2, 'so much it may')
+    await pool.truncate('/big', 0)
+    await until('one is cut off', async () => (await pool.pins()).length === 1)
+    response.resume()
+    const [error] = (await failed) as [NodeJS.ErrnoException]
+    assert.deepEqual([error.code, response.complete], ['ECONNRESET', false])
+    assert.deepEqual(
+      messages.map(({ limit, outcome, pool: path }) => [limit, outcome, path]),
+      [['held-back', 'aborted', pool.path]],
+    )
+    assert.equal((await other.rest()).length, BYTES)
+    assert.deepEqual(errors, [])
+  })
+
+  test('gets a small rest from a copy', async (t) => {
+    const copies = { copyBytes: BYTES, copiesBytes: BYTES, heldBackBytes: 0 }
+    const { pool, port, content } = await served(t, { hold: { ...hold, ...copies } })
+    const messages = told(t)
+    const { rest } = await slowClient(t, port, '/big')
+    await pool.unlink('/big')
+    await nothingPinned(pool)
+    sameBytes(await rest(), content)
+    assert.equal(messages[0].outcome, 'copied')
+    assert.equal(messages[0].sentBytes + messages[0].leftBytes, BYTES)
+  })
+
+  test('may hold back a quarter of the pool unless told otherwise', async (t) => {
+    const { pool, port } = await served(t, { hold }, 4 * BYTES - BLOCK)
+    const { rest } = await slowClient(t, port, '/big')
+    await pool.unlink('/big')
+    await nothingPinned(pool)
+    assert.ok((await rest()).length < BYTES)
+  })
+
+  for (const who of ['another participant', 'a PUT']) {
+    test(`gives way when ${who} finds no space`, async (t) => {
+      const { pool, port, content } = await served(t, { hold, write: { maxBytes: 2 * BYTES } })
+      const { rest } = await slowClient(t, port, '/big')
+      await pool.unlink('/big')
+      const messages = told(t)
+      await fill(pool, 8 * MIB)
+      assert.equal((await pool.pins()).length, 1, 'there was room')
+      const more = Buffer.alloc(BYTES - MIB, 'more')
+      if (who === 'a PUT') {
+        const { status } = await asking(port)('/more', { method: 'PUT', body: more })
+        assert.equal(status, 201)
+      } else {
+        const other = await openedAgain(t, pool)
+        await other.writeFile('/more', more)
+      }
+      sameBytes(await pool.readFile('/more'), more)
+      assert.deepEqual(
+        messages.map(({ limit, outcome }) => [limit, outcome]),
+        [['space', 'aborted']],
+      )
+      const body = await rest()
+      assert.ok(body.length < BYTES)
+      sameBytes(body, content.subarray(0, body.length))
+      assert.deepEqual(await pool.check(), [])
+    })
+  }
+
+  test('gives way when it is slower than others, and only then', async (t) => {
+    const { pool, port } = await served(t, { hold })
+    const clients: Awaited<ReturnType<typeof slowClient>>[] = []
+    for (const version of [1, 2]) {
+      const content = Buffer.alloc(BYTES, version)
+      await pool.writeFile('/new', content)
+      await pool.rename('/new', '/big')
+      clients.push(await slowClient(t, port, '/big'))
+    }
+    await pool.unlink('/big')
+    const [slow, quick] = clients
+    // By now both have the same time; this one takes 8 MiB of it.
+    quick.socket.resume()
+    const part: Buffer[] = []
+    let taken = 0
+    quick.socket.on('data', (bytes: Buffer) => {
+      part.push(bytes)
+      taken += bytes.length
+      if (taken > BYTES / 2) quick.socket.pause()
+    })
+    await until('half is there', () => taken > BYTES / 2)
+    await fill(pool, 4 * MIB)
+    await pool.writeFile('/more', Buffer.alloc(8 * MIB))
+    assert.equal((await pool.pins()).length, 1)
+    assert.ok((await slow.rest()).length < BYTES)
+    quick.socket.removeAllListeners('data')
+    const rest = await everything(quick.socket)
+    assert.ok(Buffer.concat([...part, rest]).length > BYTES - MIB, 'the quick one got the rest')
+  })
+
+  test('keeps its blocks while it is young, and for what another one holds as well', async (t) => {
+    const { pool, port, content } = await served(t, { hold: { ...hold, graceMs: 60_000 } })
+    const young = await slowClient(t, port, '/big')
+    await pool.unlink('/big')
+    await fill(pool, 4 * MIB)
+    await assert.rejects(pool.writeFile('/more', Buffer.alloc(8 * MIB)), (error: NodeJS.ErrnoException) => {
+      assert.equal(error.code, 'ENOSPC')
+      return (error as { holders?: unknown[] }).holders?.length === 1
+    })
+    sameBytes(await young.rest(), content)
+
+    await pool.unlink('/filler')
+    await pool.unlink('/more')
+    await pool.writeFile('/big', content)
+    const old = await listening(t, middleware(pool, { hold }))
+    const slow = await slowClient(t, old, '/big')
+    const file = await pool.open('/big')
+    using pin = await file.pin({ offset: MIB, length: BLOCK, mode: 'read' })
+    await file.close()
+    await pool.unlink('/big')
+    await fill(pool, 4 * MIB)
+    await assert.rejects(pool.writeFile('/more', Buffer.alloc(8 * MIB)), { code: 'ENOSPC' })
+    assert.ok(pin.isHeld)
+    sameBytes(await slow.rest(), content)
+  })
+})
+
+test('promise 4: a copy of a whole file, where nothing can be pinned, has its time too', async (t) => {
+  const { pool } = await served(t)
+  const reader = await openPool(pool.path, { readOnly: true })
+  atEnd(t, () => reader.close())
+  const port = await listening(t, middleware(reader, { hold: { graceMs: 200, bytesPerSecond: 1e9, copyBytes: MIB } }))
+  const { rest, socket } = await slowClient(t, port, '/big')
+  await once(
+    socket.on('readable', () => undefined),
+    'close',
+  ).catch(() => undefined)
+  assert.ok((await rest()).length < BYTES)
 })
 
 test('200 slow clients cost little memory and leave the pool writable', async (t) => {

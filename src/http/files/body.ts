@@ -10,9 +10,12 @@ import type { Source } from './source.ts'
 export class Body {
   #rest: Remainder
   readonly #source: Source | undefined
+  /** Bytes in all. */
+  readonly length: number
 
   constructor({ body, source }: Pick<Answer, 'body' | 'source'>) {
     this.#rest = new Remainder(viewsOf(body, source), 'writeTo')
+    this.length = this.#rest.length
     this.#source = source
   }
 
@@ -20,8 +23,19 @@ export class Body {
     return this.#rest.left
   }
 
-  get holdsBlocks(): boolean {
-    return this.#source?.holdsBlocks === true
+  /** Bytes gone through. */
+  get sent(): number {
+    return this.length - this.left
+  }
+
+  /** Bytes of a file are in it, in their blocks or, where nothing can be pinned, in a copy of them all. */
+  get isOfFile(): boolean {
+    return this.#source !== undefined
+  }
+
+  /** Record of the pin that keeps its blocks; below 0: it keeps none. */
+  get record(): number {
+    return this.#source?.record ?? -1
   }
 
   /** The next bytes in one piece. ESTALE: the pool was closed by force. */

@@ -22,7 +22,7 @@ export class Files {
   constructor(pool: Pool, options: FilesOptions | undefined) {
     this.#pool = pool
     this.settings = settingsOf(options)
-    this.holds = new Holds(this.settings.hold)
+    this.holds = new Holds(pool, this.settings.hold)
     this.#recent = new RecentFiles(pool)
     const { write } = this.settings
     this.#writing = write === undefined ? undefined : new Writing(pool, this.settings, write.maxBytes)

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Pool } from '../../pool/pool.ts'
 import type { Answer, Question } from './answer.ts'
+import { breaksOff } from './deliveries.ts'
 import { Files } from './files.ts'
 import type { FilesOptions } from './options.ts'
 import { refusal } from './refusal.ts'
@@ -59,7 +60,9 @@ export function respond(
 async function broken(files: Files, response: ServerResponse, error: unknown, path: string): Promise<void> {
   if (response.headersSent || response.destroyed) response.destroy()
   else await sendRefusal(files, response).catch(() => response.destroy())
-  if (!isOfClient(error)) files.settings.onError(error, path)
+  if (isOfClient(error)) return
+  breaksOff(response, 'error')
+  files.settings.onError(error, path)
 }
 
 const sendRefusal = async (files: Files, response: ServerResponse): Promise<void> =>

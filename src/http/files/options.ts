@@ -2,9 +2,12 @@
 import { checkBytes, checkChoice, outOfRange, wrongType } from '../../errors.ts'
 import type { Stat } from '../../pool/stat.ts'
 
-/** How long a response may keep the blocks of a file that its client does not take. */
+/** How long a response may keep the blocks of a file that its client does not take, and how many of them. */
 export interface HoldLimits {
-  /** Milliseconds that every response has; default 30,000. */
+  /**
+   * Milliseconds that every response has; default 30,000. Older ones, the slowest first, also give way when somebody finds no
+   * space in the pool and they hold it back.
+   */
   graceMs?: number | undefined
   /** And a second more for each so many bytes; default 65,536. 0: no limit. */
   bytesPerSecond?: number | undefined
@@ -15,6 +18,11 @@ export interface HoldLimits {
   copyBytes?: number | undefined
   /** Bytes of such copies at a time, of all responses; default 67,108,864. */
   copiesBytes?: number | undefined
+  /**
+   * Bytes of blocks that have left the file (truncated, replaced, written anew …) and that one response may keep from being
+   * used again, alone or with others; with more it ends as when its time is over. Default: a quarter of the pool.
+   */
+  heldBackBytes?: number | undefined
 }
 
 export interface WriteLimits {
@@ -67,7 +75,14 @@ export interface Settings {
   readonly cacheControl: string | undefined
   readonly acceptRanges: boolean
   readonly setHeaders: FilesOptions['setHeaders']
-  readonly hold: { readonly [Name in keyof HoldLimits]-?: number }
+  readonly hold: {
+    readonly graceMs: number
+    readonly bytesPerSecond: number
+    readonly copyBytes: number
+    readonly copiesBytes: number
+    /** undefined: a part of the pool. */
+    readonly heldBackBytes: number | undefined
+  }
   readonly write: { readonly maxBytes: number } | undefined
   readonly onError: (error: unknown, path: string) => void
 }
@@ -104,6 +119,8 @@ export function settingsOf(options: FilesOptions = {}): Settings {
       bytesPerSecond: checkBytes('hold.bytesPerSecond', hold.bytesPerSecond ?? 65_536),
       copyBytes: checkBytes('hold.copyBytes', hold.copyBytes ?? 262_144),
       copiesBytes: checkBytes('hold.copiesBytes', hold.copiesBytes ?? 67_108_864),
+      heldBackBytes:
+        hold.heldBackBytes === undefined ? undefined : checkBytes('hold.heldBackBytes', hold.heldBackBytes),
     },
     write: write === undefined ? undefined : { maxBytes: checkBytes('write.maxBytes', write.maxBytes) },
     onError: onError ?? (() => undefined),

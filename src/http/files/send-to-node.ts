@@ -17,9 +17,10 @@ import { systemError } from '../../errors.ts'
 import { MOST_TEXT, sendNow, sendTextNow } from '../../platform/socket-send.ts'
 import type { Answer } from './answer.ts'
 import { Body } from './body.ts'
+import { breaksOff, hasSent } from './deliveries.ts'
 import type { NodeResponse } from './head.ts'
 import { writeHeadOf } from './head.ts'
-import type { Hold, Holds } from './holds.ts'
+import type { Hold, Holds, Limit } from './holds.ts'
 
 /** Bytes left with Node.js when the socket is full: enough that its being taken means there is room again. */
 const BELL_BYTES = 16 << 10
@@ -43,7 +44,10 @@ export function sendToNode(response: ServerResponse, answer: Answer, holds: Hold
     else rest = new Sending(response, body, holds).send()
     return rest
   } finally {
-    if (rest === undefined) body.end()
+    if (rest === undefined) {
+      if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
+      body.end()
+    }
   }
 }
 
@@ -66,10 +70,10 @@ class Sending implements Hold {
     this.#holds = holds
   }
 
-  giveUp(): void {
-    this.#failure = systemError('ETIMEDOUT', 'the client took too long; the blocks it was sent were let go', {
-      syscall: 'send',
-    })
+  giveUp(limit: Limit): void {
+    const what = `the client was too slow (limit: ${limit}); the blocks it was sent were let go`
+    this.#failure = systemError('ETIMEDOUT', what, { syscall: 'send' })
+    breaksOff(this.#response, limit)
     this.#response.destroy()
     this.#wake?.()
   }
@@ -106,6 +110,7 @@ class Sending implements Hold {
     } finally {
       this.#holds.delete(this)
       response.off('close', onClose)
+      hasSent(response, body.sent)
       body.end()
     }
   }

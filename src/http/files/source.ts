@@ -44,9 +44,9 @@ export class Source {
     return new Source(this.offset, this.#views, this.#pin?.retain())
   }
 
-  /** It keeps blocks of the pool. */
-  get holdsBlocks(): boolean {
-    return this.#pin !== undefined
+  /** Of its pin in the own slot of the pin table; below 0: it keeps no blocks, but a copy (`dax: 'never'`, read-only pools). */
+  get record(): number {
+    return this.#pin?.record ?? -1
   }
 
   /** A second call does nothing. */

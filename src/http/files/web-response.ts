@@ -2,9 +2,14 @@
 import type { Answer } from './answer.ts'
 import { isOfSource } from './answer.ts'
 import { Body } from './body.ts'
-import type { Hold, Holds } from './holds.ts'
+import type { Hold, Holds, Limit } from './holds.ts'
 
 const PIECE_BYTES = 64 << 10
+const WORDS: Readonly<Record<Limit, string>> = {
+  time: 'The response took too long',
+  'held-back': 'The response held too many blocks back that have left the file',
+  space: 'The response held blocks back when space was wanted',
+}
 
 export function webResponse(answer: Answer, holds: Holds): Response {
   const init = { status: answer.status, headers: [...answer.headers] }
@@ -18,7 +23,8 @@ export function webResponse(answer: Answer, holds: Holds): Response {
     body,
     // A stream that nobody reads any more is silent.
     mayCopy: false,
-    giveUp: () => controller?.error(new DOMException('The response took too long', 'TimeoutError')),
+    giveUp: (limit) =>
+      controller?.error(new DOMException(WORDS[limit], limit === 'time' ? 'TimeoutError' : 'AbortError')),
   }
   const end = (): void => {
     body.end()

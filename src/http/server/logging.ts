@@ -17,6 +17,8 @@ export function newLog(isForPeople: boolean): Log {
   return pino(settings, { write: (line) => toStandardError.write(`${inWords(JSON.parse(line) as Event)}\n`) })
 }
 
+const UNITS: Readonly<Record<string, string>> = { ms: 'ms', bytes: 'B' }
+
 const levelName = (level: string): { level: string } => ({ level })
 
 /** What a line of JSON holds. */
@@ -28,13 +30,19 @@ interface Event {
   readonly [name: string]: unknown
 }
 
-/** `12:30:01 GET /a 200 3ms`; a warning says so. */
+/** `12:30:01 GET /a 200 5B 3ms`; a warning says so, and what was broken off. */
 export function inWords({ level, time, msg, err, ...rest }: Event): string {
   const clock = time.slice(11, 19)
   const label = level === 'info' ? '' : `${level}: `
-  const facts = Object.entries(rest).map(([name, value]) =>
-    typeof value === 'string' ? value : `${JSON.stringify(value)}${name === 'ms' ? 'ms' : ''}`,
-  )
+  const facts = Object.entries(rest)
+    .filter(([name, value]) => name !== 'outcome' || value !== 'whole')
+    .map(([name, value]) =>
+      typeof value === 'string'
+        ? name === 'why'
+          ? `(${value})`
+          : value
+        : `${JSON.stringify(value)}${UNITS[name] ?? ''}`,
+    )
   const words = [`${label}${msg}`, ...facts, ...(err === undefined ? [] : [err.message])].join(' ')
   return `${clock} ${words.replaceAll(/\p{Cc}/gu, '?')}`
 }

@@ -121,6 +121,7 @@ async function close(server: Server, traffic: Traffic, graceMs: number): Promise
   const deadlineMs = performance.now() + graceMs
   while (traffic.underWay > 0 && performance.now() < deadlineMs) await sleep(LOOK_MS)
   const cut = traffic.underWay
+  traffic.cutOff()
   // Those that keep a connection for a next request.
   if (cut === 0) server.closeIdleConnections()
   server.closeAllConnections()

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import { breaksOff, deliveryOf } from '../files/deliveries.ts'
 import type { Log } from './logging.ts'
 
 export class Traffic {
@@ -9,13 +10,14 @@ export class Traffic {
   readonly #underWay = new Set<ServerResponse>()
   readonly #requests: Counter<'method' | 'status'>
   readonly #seconds: Histogram
+  readonly #bytes: Counter
 
   constructor(registry: Registry, log: Log) {
     this.#log = log
     const registers = [registry]
     this.#requests = new Counter({
       name: 'holdfast_http_requests_total',
-      help: 'Requests answered; status 499: the client went away before the end.',
+      help: 'Requests answered; status 499: the response was broken off before its end.',
       labelNames: ['method', 'status'],
       registers,
     })
@@ -23,6 +25,11 @@ export class Traffic {
       name: 'holdfast_http_response_seconds',
       help: 'From a request to the end of its response.',
       buckets: [0.001, 0.01, 0.1, 1, 10, 60, 600],
+      registers,
+    })
+    this.#bytes = new Counter({
+      name: 'holdfast_http_response_bytes_total',
+      help: 'Bytes of the bodies of responses that were sent.',
       registers,
     })
     const underWay = this.#underWay
@@ -35,18 +42,26 @@ export class Traffic {
   }
 
   /** A request has come. */
-  begin({ method = '', url = '' }: IncomingMessage, response: ServerResponse): void {
+  begin({ method = '', url = '', socket }: IncomingMessage, response: ServerResponse): void {
     const sinceMs = performance.now()
+    const sinceBytes = socket.bytesWritten
     this.#underWay.add(response)
     response.once('close', () => {
       this.#underWay.delete(response)
       const ms = performance.now() - sinceMs
+      const delivery = deliveryOf(response)
+      const bytes = delivery.bytes ?? bodyBytes(response, socket.bytesWritten - sinceBytes)
       // Of a body that went to the socket by itself, Node.js knows the end only.
-      const status = response.writableEnded ? response.statusCode : 499
+      const outcome = response.writableEnded ? 'whole' : 'aborted'
+      const why = outcome === 'whole' ? undefined : (delivery.brokenOff ?? 'client')
+      const status = outcome === 'whole' ? response.statusCode : 499
       this.#requests.inc({ method: KNOWN_METHODS.has(method) ? method : 'other', status })
       this.#seconds.observe(ms / 1000)
+      this.#bytes.inc(bytes)
       const path = url.split('?', 1)[0]
-      this.#log[status >= 500 ? 'error' : 'info']({ path, status, ms: Math.round(ms) }, method)
+      const isOurs = status >= 500 || why === 'error'
+      const event = { path, status, bytes, ms: Math.round(ms), outcome, ...(why === undefined ? {} : { why }) }
+      this.#log[isOurs ? 'error' : 'info'](event, method)
     })
   }
 
@@ -54,10 +69,25 @@ export class Traffic {
     return this.#underWay.size
   }
 
+  /** The server ends, and with it what is under way. */
+  cutOff(): void {
+    for (const response of this.#underWay) breaksOff(response, 'end')
+  }
+
   /** Ends responses that have no end of their own: streams of events. */
   endStreams(): void {
-    for (const response of this.#underWay) if (response.req.headers.accept === 'text/event-stream') response.destroy()
+    for (const response of this.#underWay) {
+      if (response.req.headers.accept !== 'text/event-stream') continue
+      breaksOff(response, 'end')
+      response.destroy()
+    }
   }
+}
+
+/** Of what Node.js has put on the connection for a response. */
+function bodyBytes(response: ServerResponse, written: number): number {
+  const { _header: header } = response as ServerResponse & { _header?: unknown }
+  return Math.max(0, written - (typeof header === 'string' ? header.length : 0))
 }
 
 /** Others are whatever a client makes up. */

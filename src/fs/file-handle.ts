@@ -131,7 +131,8 @@ export class FileHandle extends EventEmitter {
     const start = placeOf(at)
     const bytesWritten = await this.#use('write', async (node) => {
       const whole = Buffer.concat(views.map((view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)))
-      return whole.length === 0 ? 0 : (await node.write(whole, { position: start })).bytesWritten
+      // Nothing, too, only where something may be written.
+      return (await node.write(whole, { position: start })).bytesWritten
     })
     return { bytesWritten, buffers }
   }

@@ -74,6 +74,9 @@ function exclusionOf({ exclude, withFileTypes }: GlobOptions, cwd: string): Excl
 const direntOf = (cwd: string, path: string, kind: InodeKind): PoolDirent =>
   new PoolDirent({ name: posix.basename(path), kind }, posix.dirname(path.startsWith('/') ? path : joined(cwd, path)))
 
+/** A directory that was removed meanwhile, never was one, or cannot be looked into: nothing is found in it, as by node:fs. */
+const UNSEEN: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES'])
+
 /** Whether a part of a pattern is just a name. */
 const isPlain = (part: string): boolean => !/[*?[\]{}()!+@\\]/.test(part)
 
@@ -122,8 +125,7 @@ async function* below(on: Walk, directory: string): AsyncGenerator<Found> {
       if (isFound && excluded !== 'all') yield { path, kind }
     }
   } catch (error) {
-    // Removed meanwhile, or never a directory: nothing is there.
-    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw error
+    if (!UNSEEN.has(codeOf(error) ?? '')) throw error
   }
   for (const each of inside) yield* below(on, each)
 }
@@ -153,7 +155,7 @@ async function kindAt(pool: Pool, path: string): Promise<InodeKind | undefined> 
     if (stat.isDirectory()) return 'directory'
     return stat.isSymbolicLink() ? 'symlink' : 'file'
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error) ?? '')) return undefined
+    if (UNSEEN.has(codeOf(error) ?? '')) return undefined
     throw error
   }
 }

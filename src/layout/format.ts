@@ -6,7 +6,7 @@
  * A slot file: SLOT_WORDS words (header, filter, breaks), then chunks of CHUNK_RECORDS records of RECORD_WORDS words.
  */
 
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 1
 
 /** 'HFPT' */
 export const TABLE_MAGIC = 0x48_46_50_54

@@ -16,14 +16,17 @@
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import type { Alone, LateCommits } from './late-commits.ts'
+import type { Along, CreateRequest, LinkRequest, RenameRequest, UnlinkRequest } from './name-requests.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
-import type { Space, Tenancy } from './space-views.ts'
+import type { BusyExtent, Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
+export type { ChangeMarks } from './change-marks.ts'
 export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
+export type * from './name-requests.ts'
 export * from './policies.ts'
-export type { Space, Tenancy } from './space-views.ts'
+export type { BusyExtent, Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -85,61 +88,6 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined
   /** What the wait is part of: waits of one operation have the same object here, and are told of as one. */
   readonly operation?: object | undefined
-}
-
-/**
- * What is made takes the policies of its directory; in a directory with S_ISGID also its group, and directories that bit.
- */
-export interface CreateRequest {
-  readonly parent: InodeNumber
-  /** undefined: a file with nlink 0, which `link` may name. `claim` keeps it from being taken for an orphan. */
-  readonly name: string | undefined
-  readonly kind: InodeKind
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  /** Of a symlink, 1 to 4095 bytes. */
-  readonly target?: string | undefined
-  readonly rdev?: number | undefined
-  /** What else it has, by what its directory has. */
-  readonly along?: Along | undefined
-  readonly nowNs: bigint
-}
-
-/** Asked inside the transaction, of an inode and its extended attributes: what follows, to be committed along with the rest. */
-export type Along = (inode: Inode, xattrOf: (name: string) => Uint8Array | undefined) => Follows
-
-export interface Follows {
-  /** Permission bits, instead of those asked for. */
-  readonly mode?: number | undefined
-  /** Extended attributes that are set; undefined: removed, if they are there. */
-  readonly xattrs?: readonly (readonly [name: string, value: Uint8Array | undefined])[] | undefined
-}
-
-export interface LinkRequest {
-  readonly ino: InodeNumber
-  readonly parent: InodeNumber
-  readonly name: string
-  readonly nowNs: bigint
-}
-
-export interface UnlinkRequest {
-  readonly parent: InodeNumber
-  readonly name: string
-  readonly nowNs: bigint
-}
-
-/** How `rename` treats a target that is there: as rename(2) and renameat2(2). */
-export type RenameMode = 'replace' | 'noReplace' | 'exchange'
-
-export interface RenameRequest {
-  readonly fromParent: InodeNumber
-  readonly fromName: string
-  readonly toParent: InodeNumber
-  readonly toName: string
-  /** Default 'replace'. */
-  readonly mode?: RenameMode | undefined
-  readonly nowNs: bigint
 }
 
 /**
@@ -231,10 +179,6 @@ export interface LayoutChangeResult {
   readonly lostAndFound: readonly DirectoryEntry[]
 }
 
-export interface BusyExtent extends Run {
-  readonly id: number
-}
-
 /** A file of /lost+found with where it comes from. Sizes and offsets in bytes. */
 export interface LostAndFoundEntry {
   readonly name: string
@@ -256,16 +200,6 @@ export type XattrMode = 'set' | 'create' | 'replace'
 export interface Finding {
   readonly code: string
   readonly message: string
-}
-
-/**
- * Marks of changes, for whoever caches what it read. `begin` is called inside the transaction, before any decision of a
- * callback is asked and before the commit, for each inode whose row, names within, or attributes may change; `end` right
- * after the commit or the rollback. A value read before `begin` is true until the commit.
- */
-export interface ChangeMarks {
-  begin(ino: InodeNumber): void
-  end(): void
 }
 
 export const ROOT_INODE = 1 as InodeNumber
@@ -366,10 +300,7 @@ export interface Metadata {
   busyExtents(limit?: number): Promise<BusyExtent[]>
   /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
   busyExtentsToFree(limit: number): Promise<BusyExtent[]>
-  /**
-   * Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed
-   * them. EUCLEAN: one shares a block with anything else.
-   */
+  /** Makes busy extents, discarded and flushed by the caller, free; ids that are gone are passed over. EUCLEAN: as before. */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */
   freeRuns(): Promise<Run[]>

@@ -46,6 +46,19 @@ describe('setattr', () => {
     assert.equal(await set(2n ** 40n), 2n ** 63n - 1n)
   })
 
+  test('shows another mtime after each write in place, also within one millisecond', async (t) => {
+    const requests = new Requests(t, await temporaryPool(t))
+    const { nodeId, handle } = await requests.create(1, 'f')
+    await requests.write(nodeId, handle, 0, 'before')
+    let last = 0n
+    for (let i = 0; i < 200; i++) {
+      await requests.write(nodeId, handle, 0, `${i % 10}`)
+      const { mtimeNs } = await requests.getattr(nodeId)
+      assert.ok(mtimeNs > last, `write ${i}: ${mtimeNs} after ${last}`)
+      last = mtimeNs
+    }
+  })
+
   test('of what is gone is ESTALE, so that the kernel looks at the path again', async (t) => {
     const requests = new Requests(t, await temporaryPool(t))
     await assert.rejects(requests.setattr(99, { valid: Valid.size, size: 1 }), { code: 'ESTALE' })

@@ -8,7 +8,7 @@ import type { Pool } from '../../src/index.ts'
 import { temporaryPool } from '../support/temporary-pool.ts'
 import { eventsOf } from './events-of.ts'
 
-async function played(pool: Pool, order: LabOrder): Promise<LabEvent[]> {
+async function played(pool: Pool, order: Omit<LabOrder, 'dax'> & Partial<LabOrder>): Promise<LabEvent[]> {
   const app = apiRoutes(pool, { mayChange: () => true })
   const started = await app.request('/lab', { method: 'POST', body: JSON.stringify(order) })
   assert.equal(started.status, 202)
@@ -51,6 +51,28 @@ describe('promises 1 and 4: the lab finds all right, and leaves the pool as it w
           assert.deepEqual([after.usedBytes, after.pins, after.busyBytes], [before.usedBytes, 0, 0])
         })
       }
+    }
+  }
+})
+
+describe('with bounce buffers the change is done at once, whatever the policy', { concurrency: 3 }, () => {
+  for (const io of ['slow-client', 'direct-read'] as const) {
+    for (const change of ['truncate', 'punch', 'unlink'] as const) {
+      test(`${io}, ${change}`, async (t) => {
+        const pool = await temporaryPool(t, { sizeBytes: 8 << 20 })
+        const events = await played(pool, { io, change, busy: 'wait', dax: 'never' })
+        const verdict = events.find((event) => event.kind === 'verdict')
+        assert.ok(verdict !== undefined && verdict.isRight, JSON.stringify(events.slice(-3), null, 1))
+        assert.ok(verdict.checks.some(({ text }) => text.includes('copies hold no blocks')))
+        const views = events.flatMap((event) => (event.kind === 'step' ? [event.view] : []))
+        assert.ok(
+          views.every(
+            ({ pins, lostBytes, blocks }) => pins === 0 && lostBytes === 0 && !blocks.some((run) => run.isPinned),
+          ),
+        )
+        assert.ok(!views.some((view) => view.change === 'waits' || view.change === 'refused'))
+        assert.deepEqual(await pool.readdir('/'), ['lost+found'])
+      })
     }
   }
 })

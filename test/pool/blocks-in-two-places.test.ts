@@ -3,6 +3,7 @@
  * of the files stay what they were, and who comes across the contradiction is told EUCLEAN.
  */
 import assert from 'node:assert/strict'
+import { readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
@@ -17,7 +18,8 @@ import { poolDirectory } from '../../src/pool/pool-directory.ts'
 import { demandRepair } from '../../src/pool/recovery.ts'
 import { lie } from '../metadata/lies.ts'
 import { everythingBusy, NOW, range } from '../metadata/subject.ts'
-import { BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
+import { mountTemporarily, whyNoMount } from '../support/mounted-pool.ts'
+import { atEnd, BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
 
 const BLOCKS = 256
 const inodeOf = (name: string): string => `(SELECT ino FROM dentries WHERE name = '${name}')`
@@ -173,4 +175,29 @@ for (const [what, sql, told] of LIES) {
     await unchanged(pool, 'fsck')
     assert.deepEqual(await pool.check(), [])
   })
+}
+
+const EUCLEAN = -117
+const MOUNTED = ['a busy extent within a file', 'a free run within a file', 'extents of two files']
+
+for (const [what, sql] of LIES.filter((told) => MOUNTED.includes(told[0]))) {
+  test(
+    `promises 1 and 6, mounted: ${what}: no file loses a byte, and it is told`,
+    { skip: whyNoMount() },
+    async (t) => {
+      const pool = await openPool(await tampered(t, sql))
+      atEnd(t, () => pool.close({ force: true }))
+      const { dir } = await mountTemporarily(t, pool)
+      const errnos: unknown[] = []
+      const note = (error: NodeJS.ErrnoException): void => void errnos.push(error.errno)
+      await unlink(join(dir, 'other'))
+      for (const count of [1, 2, 4, 2 * BLOCKS]) {
+        await writeFile(join(dir, `new-${count}`), Buffer.alloc(count * BLOCK, 'n')).catch(note)
+        for (const [name, content] of Object.entries(KEPT_FILES)) {
+          assert.ok(content.equals(await readFile(join(dir, name))), `${name} after ${count} blocks`)
+        }
+      }
+      assert.ok(errnos.includes(EUCLEAN), String(errnos))
+    },
+  )
 }

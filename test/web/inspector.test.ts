@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
+import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import type { BlockMap } from '../../src/http/api/block-map.ts'
 import type { Pool } from '../../src/index.ts'
@@ -118,6 +119,61 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByRole('button', { name: '0001.raw' }).waitFor()
     assert.deepEqual(complaints, [])
   })
+
+  test('space over time begins before the page was opened, and extents come in portions', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
+    await pool.writeFile('/whole', Buffer.alloc(BLOCK))
+    await using file = await pool.open('/many', 'w')
+    for (let nth = 0; nth < 300; nth++) await file.write(Buffer.alloc(BLOCK, nth), { position: 2 * nth * BLOCK })
+    const address = await inspected(t, pool, built)
+    const { page, complaints } = await opened(t, browser, address)
+    const { atMs } = (await (await fetch(`${address}api/history`)).json()) as { atMs: number[] }
+    assert.ok(atMs.length > 0)
+    await page.getByRole('button', { name: 'many', exact: true }).click()
+    const extents = page.getByRole('list', { name: 'Extents' }).getByRole('listitem')
+    await page.getByText('More extents: 200 of 300 are shown').click()
+    await page.getByText('More extents').waitFor({ state: 'detached' })
+    assert.equal(await extents.count(), 300)
+    await page.getByLabel('How much of the past is shown').selectOption({ label: 'day' })
+    assert.deepEqual(complaints, [])
+  })
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`axe finds nothing that keeps anybody out, ${colorScheme}`, async (t) => {
+      const pool = await heldPool(t)
+      const address = `${await inspected(t, pool, built)}#token=${TOKEN}`
+      // The tool is put into the page from outside of it, which its policy would refuse.
+      const { page } = await opened(t, browser, address, { colorScheme, bypassCSP: true })
+      await page.getByText('As a table').click()
+      await page.getByRole('button', { name: 'video.bin', exact: true }).click()
+      await page.getByLabel('busy policy').waitFor()
+      await page.getByRole('button', { name: 'Start the race' }).click()
+      await page.locator('.verdict').waitFor({ timeout: 20_000 })
+      await page.addScriptTag({ content: axe.source })
+      const found = await page.evaluate<{ id: string; impact: string; nodes: { html: string }[] }[]>(
+        'axe.run().then(({ violations }) => violations)',
+      )
+      const grave = found.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      assert.deepEqual(
+        grave.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+        [],
+      )
+    })
+
+    test(`a race is run by keys alone, ${colorScheme}`, async (t) => {
+      const pool = await heldPool(t)
+      const address = `${await inspected(t, pool, built)}#token=${TOKEN}`
+      const { page } = await opened(t, browser, address, { colorScheme })
+      const isFocused = (text: string): Promise<boolean> =>
+        page.evaluate(`document.activeElement?.textContent === ${JSON.stringify(text)}`)
+      for (let presses = 0; !(await isFocused('Start the race')); presses++) {
+        assert.ok(presses < 60, 'the button is out of reach')
+        await page.keyboard.press('Tab')
+      }
+      await page.keyboard.press('Enter')
+      await page.locator('.verdict.right').waitFor({ timeout: 20_000 })
+    })
+  }
 
   for (const colorScheme of ['light', 'dark'] as const) {
     test(`on a phone nothing is wider than the screen, ${colorScheme}`, async (t) => {

@@ -12,7 +12,7 @@ test('the lab runs under each policy with both kinds of I/O, and finds all right
   const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
   const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
   for (const io of ['slow-client', 'direct-read']) {
-    for (const busy of ['fail', 'wait', 'sequester']) {
+    for (const busy of ['fail', 'wait', 'sequester', 'bounce']) {
       await page.getByLabel('I/O').selectOption(io)
       await page.getByLabel('Policy').selectOption(busy)
       await page.getByLabel('Change').selectOption(busy === 'fail' ? 'punch' : 'truncate')
@@ -21,7 +21,12 @@ test('the lab runs under each policy with both kinds of I/O, and finds all right
       await page.getByText('Start the race').waitFor({ timeout: 15_000 })
       const verdict = (await page.locator('.verdict').textContent()) ?? ''
       assert.match(verdict, /all right/, `${io} ${busy}: ${verdict}`)
-      const expected = { fail: /got EBUSY/, wait: /until the last pin/, sequester: /at once.*beside \d+ pins/ }[busy]!
+      const expected = {
+        fail: /got EBUSY/,
+        wait: /until the last pin/,
+        sequester: /at once.*beside \d+ pins/,
+        bounce: /at once.*copies hold no blocks/,
+      }[busy]!
       assert.match(verdict, expected)
       assert.match(verdict, /new file is untouched/)
     }

@@ -2,6 +2,7 @@
 import type { BlockMap } from '../../src/http/api/block-map.ts'
 import type { Failure } from '../../src/http/api/failure.ts'
 import type { FileListing, FileView } from '../../src/http/api/files-view.ts'
+import type { SpaceColumns } from '../../src/http/api/space-history.ts'
 import type { PoolStats } from '../../src/pool/pool-stats.ts'
 
 export interface PoolFacts {
@@ -45,4 +46,7 @@ export const mapOf = (from: number, to: number, cells: number): Promise<BlockMap
   ask(`map?from=${from}&to=${to}&cells=${cells}`)
 export const filesIn = (path: string, after = ''): Promise<FileListing> =>
   ask(`files?path=${encodeURIComponent(path)}&after=${encodeURIComponent(after)}`)
-export const fileAt = (path: string): Promise<FileView> => ask(`file?path=${encodeURIComponent(path)}`)
+/** With a portion of its extents, from byte `from` on. */
+export const fileAt = (path: string, from = 0): Promise<FileView> =>
+  ask(`file?path=${encodeURIComponent(path)}&from=${from}&limit=200`)
+export const spaceHistory = (): Promise<SpaceColumns> => ask('history')

@@ -6,7 +6,7 @@ import { LostAndFoundPanel } from './lost-and-found-panel.tsx'
 import { RaceLabPanel } from './race-lab-panel.tsx'
 import { SpaceChartPanel } from './space-chart-panel.tsx'
 import { facts, isLive, mayChange, problem, state } from './store.ts'
-import { bytes, whole } from './words.ts'
+import { bytes, counted, whole } from './words.ts'
 
 export const App = () => (
   <>
@@ -19,7 +19,7 @@ export const App = () => (
       <span class="quiet">
         {facts.value === undefined ? '' : `${bytes(facts.value.sizeBytes)}, ${whole(facts.value.blocks)} blocks`}
       </span>
-      <span class="quiet">{facts.value === undefined ? '' : `busy: ${facts.value.policies.busy}`}</span>
+      <span class="quiet">{facts.value === undefined ? '' : `busy policy: ${facts.value.policies.busy}`}</span>
       <span class="spring" />
       <span class="quiet">{mayChange.value ? 'may change' : 'read only'}</span>
       <span class={isLive.value ? 'live on' : 'live'} role="status">
@@ -55,19 +55,21 @@ export const App = () => (
 function Figures() {
   const stats = state.value?.stats ?? facts.value?.stats
   if (stats === undefined) return null
-  const figures: [string, string, string][] = [
-    ['In files', bytes(stats.usedBytes), `${whole(stats.files)} files`],
-    ['Available', bytes(stats.availableBytes), `${bytes(stats.freeBytes)} free`],
-    ['Pinned', bytes(stats.pinnedBytes), `${whole(stats.pins)} pins`],
-    ['Busy', bytes(stats.busyBytes), 'left a file, not fit for reuse'],
-    ['Sequestered', bytes(stats.sequesteredBytes), `${bytes(stats.sequesteredHeldBytes)} still held`],
+  const figures: [string, string, string, string?][] = [
+    ['In files', bytes(stats.usedBytes), counted(stats.files, 'file'), 'file'],
+    ['Available', bytes(stats.availableBytes), `${bytes(stats.freeBytes)} free now`, 'free'],
+    ['Pinned', bytes(stats.pinnedBytes), counted(stats.pins, 'pin'), 'pinned'],
+    ['Busy', bytes(stats.busyBytes), 'left a file, not fit for reuse', 'busy'],
+    ['Sequestered', bytes(stats.sequesteredBytes), `${bytes(stats.sequesteredHeldBytes)} still held`, 'sequestered'],
     ['Participants', whole(stats.participants), 'processes and threads'],
   ]
   return (
     <dl class="figures" aria-label="The pool in numbers">
-      {figures.map(([name, value, more]) => (
+      {figures.map(([name, value, more, use]) => (
         <div key={name}>
-          <dt>{name}</dt>
+          <dt>
+            {use === undefined ? null : <i class={`swatch ${use}`} />} {name}
+          </dt>
           <dd>
             <b>{value}</b> <small>{more}</small>
           </dd>

@@ -192,7 +192,7 @@ function MapTable() {
   return (
     <details>
       <summary>As a table</summary>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0} role="group" aria-label="The map as a table">
         <table>
           <caption>Blocks in view</caption>
           <thead>

@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks'
 import type { FileListing, FileView } from '../../src/http/api/files-view.ts'
 import { ask, fileAt, filesIn } from './api.ts'
 import { facts, mayChange, refreshMap, state, told, view } from './store.ts'
-import { bytes, whole } from './words.ts'
+import { bytes, counted, whole } from './words.ts'
 
 const directory = signal('/')
 const listing = signal<FileListing | undefined>(undefined)
@@ -53,7 +53,7 @@ export function FilesPanel() {
       {shown === undefined || shown.entries.length === 0 ? (
         <p class="empty">Nothing here. holdfast put POOL FILE /NAME puts a file into the pool.</p>
       ) : (
-        <div class="scroll tall">
+        <div class="scroll tall" tabIndex={0} role="group" aria-label="Entries of the directory">
           <table aria-labelledby="files-title">
             <thead>
               <tr>
@@ -70,6 +70,7 @@ export function FilesPanel() {
                     <button
                       type="button"
                       class="link"
+                      aria-current={chosen.value?.path === join(entry.name) ? 'true' : undefined}
                       onClick={() => void (entry.kind === 'directory' ? list : choose)(join(entry.name))}
                     >
                       {entry.name}
@@ -99,8 +100,9 @@ function OneFile({ file }: { readonly file: FileView }) {
     <div class="one">
       <h3>{file.path}</h3>
       <p class="quiet">
-        inode {file.stat.inode}, {bytes(file.stat.sizeBytes)} in {whole(file.extentCount)} extents, {file.pins.length}{' '}
-        pins, {file.leases.length} leases{file.heldBackBytes > 0 ? `, ${bytes(file.heldBackBytes)} held back` : ''}
+        inode {file.stat.inode}, {bytes(file.stat.sizeBytes)} in {counted(file.extentCount, 'extent')},{' '}
+        {counted(file.pins.length, 'pin')}, {counted(file.leases.length, 'lease')}
+        {file.heldBackBytes > 0 ? `, ${bytes(file.heldBackBytes)} held back` : ''}
       </p>
       {mayChange.value ? (
         <div class="fields">
@@ -113,8 +115,8 @@ function OneFile({ file }: { readonly file: FileView }) {
           address that it prints.
         </p>
       )}
-      <ul class="extents" aria-label="Extents">
-        {file.extents.slice(0, 100).map(({ offset, block, length }) => (
+      <ul class="extents" aria-label="Extents" tabIndex={0}>
+        {file.extents.map(({ offset, block, length }) => (
           <li key={offset}>
             <button type="button" class="link" onClick={() => showBlocks(block, length)}>
               {bytes(offset)} → block {whole(block)}, {whole(length)} blocks
@@ -122,8 +124,26 @@ function OneFile({ file }: { readonly file: FileView }) {
           </li>
         ))}
       </ul>
+      {file.nextExtent === undefined ? null : (
+        <button type="button" onClick={() => void moreExtents(file)}>
+          More extents: {whole(file.extents.length)} of {whole(file.extentCount)} are shown
+        </button>
+      )}
     </div>
   )
+}
+
+/** Those behind the ones that are shown. */
+async function moreExtents(file: FileView): Promise<void> {
+  try {
+    const { extents, nextExtent } = await fileAt(file.path, file.nextExtent)
+    if (chosen.value !== file) return
+    const { nextExtent: _, ...rest } = file
+    const all = { ...rest, extents: [...file.extents, ...extents] }
+    chosen.value = nextExtent === undefined ? all : { ...all, nextExtent }
+  } catch (error) {
+    told(error)
+  }
 }
 
 interface PolicyProps {

@@ -1,7 +1,7 @@
 /** Who holds what: pins, leases, and layout changes that wait or are being made. */
 import type { Holder } from '../../src/errors.ts'
 import { state } from './store.ts'
-import { bytes, duration } from './words.ts'
+import { bytes, counted, duration } from './words.ts'
 
 export function HoldersPanel() {
   const now = state.value
@@ -25,7 +25,7 @@ export function HoldersPanel() {
         holders={now?.changes ?? []}
         none="No layout change is under way. One that meets pins waits here under busy: wait."
       />
-      {waiting > 0 ? <p>{waiting} pins wait for a layout change.</p> : null}
+      {waiting > 0 ? <p>{counted(waiting, 'pin')} waiting for a layout change.</p> : null}
     </section>
   )
 }
@@ -47,7 +47,7 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
       {holders.length === 0 ? (
         <p class="empty">{none}</p>
       ) : (
-        <div class="scroll">
+        <div class="scroll" tabIndex={0} role="group" aria-label={name}>
           <table aria-labelledby={id}>
             <thead>
               <tr>
@@ -67,9 +67,12 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
                   </td>
                   <td>{whatOf(holder)}</td>
                   <td class="number">{duration(holder.ageMs ?? 0)}</td>
-                  <td title={holder.command}>
+                  <td>
                     pid {holder.pid}
                     {holder.threadId === 0 ? '' : ` thread ${holder.threadId}`}
+                    <span class="command" title={holder.command}>
+                      {shortCommand(holder.command)}
+                    </span>
                   </td>
                 </tr>
               ))}
@@ -82,11 +85,22 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
   )
 }
 
+/** Names of programs without their directories. */
+const shortCommand = (command: string): string =>
+  command
+    .split(' ')
+    .map((word) => (word.startsWith('-') ? word : word.replace(/^.*\/(?=[^/])/, '')))
+    .join(' ')
+
 const isToTheEnd = ({ offset = 0, length }: Holder): boolean =>
   length === undefined || offset + length >= Number.MAX_SAFE_INTEGER
 
-function whatOf({ kind, mode, isStable, isLongTerm, isExclusive, state: phase, cause, lease }: Holder): string {
+function whatOf(holder: Holder): string {
+  const { kind, mode, isStable, isLongTerm, isExclusive, state: phase, cause, lease, heldBackBytes = 0 } = holder
   if (kind === 'change') return [cause ?? 'change', phase].filter(Boolean).join(', ')
   if (kind === 'lease') return [isExclusive === true ? 'exclusive' : 'shared', lease].filter(Boolean).join(', ')
-  return [mode, isStable === true && 'stable', isLongTerm === true && 'long-term', lease].filter(Boolean).join(', ')
+  const heldBack = heldBackBytes > 0 && `holds back ${bytes(heldBackBytes)}`
+  return [mode, isStable === true && 'stable', isLongTerm === true && 'long-term', lease, heldBack]
+    .filter(Boolean)
+    .join(', ')
 }

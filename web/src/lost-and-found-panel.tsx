@@ -23,7 +23,7 @@ export function LostAndFoundPanel() {
           Empty. Blocks come here when a file lets go of them while they are pinned (busy: sequester).
         </p>
       ) : (
-        <div class="scroll">
+        <div class="scroll" tabIndex={0} role="group" aria-label="Files of lost+found">
           <table aria-labelledby="lost-title">
             <thead>
               <tr>

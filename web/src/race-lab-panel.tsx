@@ -3,8 +3,10 @@ import { signal } from '@preact/signals'
 import type { Check, LabEvent, LabView } from '../../src/http/lab/lab-events.ts'
 import { ask, events } from './api.ts'
 import { mayChange, told } from './store.ts'
-import { bytes } from './words.ts'
+import { bytes, counted } from './words.ts'
 
+/** Not a policy: pins that are copies. */
+const BOUNCE = 'bounce'
 const order = signal({ io: 'slow-client', change: 'truncate', busy: 'sequester' })
 const isRunning = signal(false)
 const steps = signal<readonly { atMs: number; text: string }[]>([])
@@ -17,7 +19,9 @@ async function run(): Promise<void> {
   shown.value = undefined
   isRunning.value = true
   try {
-    const { id } = await ask<{ id: string }>('lab', 'POST', order.value)
+    const { busy, ...rest } = order.value
+    const how = busy === BOUNCE ? { busy: 'sequester', dax: 'never' } : { busy }
+    const { id } = await ask<{ id: string }>('lab', 'POST', { ...rest, ...how })
     const source = events(`lab/${id}/events`)
     const take = ({ data }: MessageEvent): void => {
       const event = JSON.parse(data as string) as LabEvent
@@ -54,7 +58,16 @@ export function RaceLabPanel() {
         >
           <Choice label="I/O" name="io" choices={{ 'slow-client': 'slow client', 'direct-read': 'O_DIRECT read' }} />
           <Choice label="Change" name="change" choices={{ truncate: 'truncate', punch: 'punch', unlink: 'unlink' }} />
-          <Choice label="Policy" name="busy" choices={{ fail: 'fail', wait: 'wait', sequester: 'sequester' }} />
+          <Choice
+            label="Policy"
+            name="busy"
+            choices={{
+              sequester: 'sequester',
+              wait: 'wait',
+              fail: 'fail',
+              [BOUNCE]: 'copies (dax: never)',
+            }}
+          />
           <button type="submit" class="main" disabled={isRunning.value}>
             {isRunning.value ? 'Running…' : 'Start the race'}
           </button>
@@ -65,7 +78,14 @@ export function RaceLabPanel() {
           prints, which has the token.
         </p>
       )}
-      {shown.value === undefined ? null : <Watching view={shown.value} />}
+      {shown.value === undefined ? (
+        <p class="empty">
+          I/O runs on the blocks of a file of 1 MiB. Half-way somebody takes these blocks out of the file, and a new
+          file takes what is free. Who gets hurt? The verdict is by hash.
+        </p>
+      ) : (
+        <Watching view={shown.value} />
+      )}
       <ol class="steps" aria-label="Steps">
         {steps.value.map(({ atMs, text }, step) => (
           <li key={step}>
@@ -113,7 +133,7 @@ function Watching({ view }: { readonly view: LabView }) {
       <p class="quiet">
         {blocks.join(' · ')}
         <br />
-        {view.pins} pins and their leases · {bytes(view.movedBytes)} of {bytes(view.totalBytes)} moved ·{' '}
+        {counted(view.pins, 'pin')} · {bytes(view.movedBytes)} of {bytes(view.totalBytes)} moved ·{' '}
         {bytes(view.lostBytes)} in lost+found · change: {view.change}
       </p>
     </>

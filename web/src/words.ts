@@ -22,3 +22,6 @@ export function duration(ms: number): string {
 }
 
 export const whole = (count: number): string => count.toLocaleString('en-US')
+
+/** `1 pin`, `2 pins`. */
+export const counted = (count: number, what: string): string => `${whole(count)} ${what}${count === 1 ? '' : 's'}`

@@ -37,8 +37,10 @@ export interface FileView {
   readonly stat: FileStat
   /** The policies in force. */
   readonly policy: { readonly busy: BusyPolicy; readonly dax: DaxMode }
-  /** The first {@link MOST_EXTENTS}. */
+  /** A portion, in the order of the file: bytes of the file, block of the device, blocks. */
   readonly extents: readonly { readonly offset: number; readonly block: number; readonly length: number }[]
+  /** Where the next portion begins: `?from=`; missing: there is none. */
+  readonly nextExtent?: number
   readonly extentCount: number
   readonly pins: FileHold['pins']
   readonly leases: FileHold['leases']
@@ -48,7 +50,8 @@ export interface FileView {
   readonly heldBackBytes: number
 }
 
-const MOST_EXTENTS = 1000
+/** Of one portion. */
+export const MOST_EXTENTS = 1000
 
 /** `limit` entries behind the name `after`, in byte order. ENOENT, ENOTDIR. */
 export async function listingOf(
@@ -70,19 +73,27 @@ export async function listingOf(
   return { path, entries, ...(found.length < limit ? {} : { next: found.at(-1)!.name }) }
 }
 
-/** ENOENT, EISDIR. */
-export async function fileView(pool: Pool, path: string): Promise<FileView> {
+/** With `limit` extents from that on which holds byte `from`, or begins behind it. ENOENT, EISDIR. */
+export async function fileView(
+  pool: Pool,
+  path: string,
+  { from, limit }: { readonly from: number; readonly limit: number } = { from: 0, limit: MOST_EXTENTS },
+): Promise<FileView> {
   const { metadata, properties } = pool.fileSystem
   const { ino } = await inodeAt(pool.fileSystem, path, 'stat')
   const { pins, leases, changes, opens, lostAndFound, heldBackBytes } = await pool.why(path)
   const layout = await metadata.layout(ino)
   if (layout === undefined) throw systemError('ENOENT', 'the file was removed meanwhile', { syscall: 'stat', path })
   const { inode, extents } = layout
+  const behind = extents.findIndex(({ fileBlock, count }) => bytesOf(fileBlock) + bytesOf(count) > from)
+  const first = behind < 0 ? extents.length : behind
+  const next = extents.at(first + limit)
   return {
     path,
     stat: statOf(inode),
     policy: { busy: inode.busy ?? properties.busy, dax: inode.dax ?? properties.dax },
-    extents: extents.slice(0, MOST_EXTENTS).map(({ fileBlock, deviceBlock, count }) => ({
+    ...(first + limit < extents.length ? { nextExtent: bytesOf(next!.fileBlock) } : {}),
+    extents: extents.slice(first, first + limit).map(({ fileBlock, deviceBlock, count }) => ({
       offset: bytesOf(fileBlock),
       block: deviceBlock,
       length: count,

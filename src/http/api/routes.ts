@@ -14,9 +14,10 @@ import { orderOf } from '../lab/order.ts'
 import { blockMap, MOST_CELLS } from './block-map.ts'
 import { eventStream } from './event-stream.ts'
 import { failureOf, failureStatus, pathIn, wholeNumber } from './failure.ts'
-import { fileView, listingOf } from './files-view.ts'
+import { fileView, listingOf, MOST_EXTENTS } from './files-view.ts'
 import { changesIn } from './pool-state.ts'
 import { PoolWatch } from './pool-watch.ts'
+import { SpaceHistory } from './space-history.ts'
 
 export interface ApiOptions {
   /** Whether what asks may change the pool. */
@@ -31,6 +32,8 @@ export function apiRoutes(pool: Pool, { mayChange }: ApiOptions): Hono {
   const app = new Hono()
   const watch = new PoolWatch(pool)
   const lab = new Lab(pool)
+  const history = new SpaceHistory()
+  history.begin(pool)
   const changing: MiddlewareHandler = async ({ req }, next) => {
     if (mayChange(req.raw)) return next()
     const what = 'this changes the pool; start the server with --write and send the token that it prints'
@@ -69,12 +72,21 @@ export function apiRoutes(pool: Pool, { mayChange }: ApiOptions): Hono {
     return context.json(await blockMap(pool.fileSystem, range, wholeNumber('cells', cells, CELLS, [1, MOST_CELLS])))
   })
 
+  app.get('/history', (context) => context.json(history.columns()))
+
   app.get('/files', async (context) => {
     const { path, after = '', limit } = context.req.query()
     const how = { after, limit: wholeNumber('limit', limit, ENTRIES, [1, MOST_ENTRIES]) }
     return context.json(await listingOf(pool, pathIn(path ?? '/'), how))
   })
-  app.get('/file', async (context) => context.json(await fileView(pool, pathIn(context.req.query('path')))))
+  app.get('/file', async (context) => {
+    const { path, from, limit } = context.req.query()
+    const extents = {
+      from: wholeNumber('from', from, 0, [0, Number.MAX_SAFE_INTEGER]),
+      limit: wholeNumber('limit', limit, MOST_EXTENTS, [1, MOST_EXTENTS]),
+    }
+    return context.json(await fileView(pool, pathIn(path), extents))
+  })
   app.patch('/file', changing, async (context) => {
     const path = pathIn(context.req.query('path'))
     await pool.configure(path, policyIn(await bodyOf(context)))

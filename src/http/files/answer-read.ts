@@ -109,7 +109,7 @@ function answerOf(
   const isWhole = status === 200 && ranges === undefined
   if (isWhole && file.fields !== undefined) {
     const body = source === undefined || question.method === 'HEAD' ? [] : [{ offset: 0, length: stat.size }]
-    return { status, headers: file.fields.headers, list: file.fields.list, body, source }
+    return { status, headers: file.fields.headers, fields: file.fields, body, source }
   }
   if (status === 412) return refusal(412)
   if (status === 416) return refusal(416, { 'content-range': `bytes */${stat.size}` })
@@ -143,9 +143,9 @@ function answerOf(
       validateHeaderValue(name, value)
     }
   }
-  const list = [...headers].flat()
-  if (isWhole && settings.setHeaders === undefined) file.fields = { headers, list }
-  return { status, headers, list, body: question.method === 'HEAD' ? [] : body, source }
+  if (isWhole && settings.setHeaders === undefined)
+    file.fields = { headers, list: [...headers].flat(), head: undefined }
+  return { status, headers, body: question.method === 'HEAD' ? [] : body, source }
 }
 
 function multipart(

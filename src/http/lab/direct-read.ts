@@ -7,6 +7,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DaxMode } from '../../metadata/metadata.ts'
 import type { File } from '../../pool/file.ts'
 import type { Pin } from '../../pool/pin.ts'
 import type { Check } from './lab-events.ts'
@@ -39,14 +40,16 @@ export class DirectRead implements Transfer {
   }
 
   /** Pins the file, and puts `content`, which is to come into it, on the host's disk. */
-  static async prepare(file: File, content: Uint8Array): Promise<DirectRead> {
+  static async prepare(file: File, content: Uint8Array, dax: DaxMode): Promise<DirectRead> {
     const pins = await pinWindows(file, 'write')
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-lab-'))
     const path = join(directory, 'disk')
     await using made = await open(path, 'wx')
     await made.writeFile(content)
     await made.sync()
-    return new DirectRead(pins, content, { directory, ...(await openDirect(path, pins[0])) })
+    // O_DIRECT wants aligned memory, which copies need not be.
+    const opened = dax === 'never' ? { disk: await open(path, 'r'), isDirect: false } : await openDirect(path, pins[0])
+    return new DirectRead(pins, content, { directory, ...opened })
   }
 
   async begin(): Promise<void> {
@@ -82,7 +85,7 @@ export class DirectRead implements Transfer {
     const got = Buffer.concat(this.#seen)
     const isRight = hashOf(got) === hashOf(this.#content)
     const how = this.isDirect ? 'O_DIRECT reads' : 'plain reads (no O_DIRECT here)'
-    const text = `${how} left ${got.length} bytes in the blocks, sha256 ${shortHash(got)}…; the disk has ${shortHash(this.#content)}…`
+    const text = `${how} left ${got.length} bytes where they belong, sha256 ${shortHash(got)}…; the disk has ${shortHash(this.#content)}…`
     return [{ text, isRight }]
   }
 

@@ -6,7 +6,7 @@ set -u
 # program:package
 programs='git:git fio:fio stress-ng:stress-ng rsync:rsync sqlite3:sqlite3 make:make cc:gcc python3:python3-minimal
 setfattr:attr setfacl:acl mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3 setpriv:util-linux pgrep:procps openssl:openssl
-chromium:chromium'
+chromium:chromium nginx:nginx-light'
 
 PATH=$PATH:/usr/sbin:/sbin
 missing() { for each in $programs; do command -v "${each%%:*}" >/dev/null || echo "${each##*:}"; done; }

@@ -134,6 +134,38 @@ test('files and their extents are listed in portions', async (t) => {
   )
 })
 
+test('the extents of a file of thousands come in portions, each once, from any byte on', async (t) => {
+  const pool = await temporaryPool(t, { sizeBytes: 32 << 20 })
+  const app = apiRoutes(pool, { mayChange: () => false })
+  await using file = await pool.open('/many', 'w')
+  const block = Buffer.alloc(BLOCK)
+  for (let nth = 0; nth < 2100; nth++) await file.write(block, { position: 2 * nth * BLOCK })
+  const portion = async (query: string): Promise<FileView> =>
+    (await (await app.request(`/file?path=/many${query}`)).json()) as FileView
+  const offsets: number[] = []
+  const sizes: number[] = []
+  for (let from: number | undefined = 0; from !== undefined;) {
+    const { extents, extentCount, nextExtent } = await portion(`&from=${from}`)
+    assert.equal(extentCount, 2100)
+    offsets.push(...extents.map(({ offset }) => offset))
+    sizes.push(extents.length)
+    from = nextExtent
+  }
+  assert.deepEqual(sizes, [1000, 1000, 100])
+  assert.deepEqual(
+    offsets,
+    Array.from({ length: 2100 }, (_, nth) => 2 * nth * BLOCK),
+  )
+  const inside = await portion(`&from=${10 * BLOCK + 1}&limit=2`)
+  assert.deepEqual(
+    inside.extents.map(({ offset }) => offset / BLOCK),
+    [10, 12],
+  )
+  assert.equal(inside.nextExtent, 14 * BLOCK)
+  const behind = await portion('&from=999999999')
+  assert.deepEqual([behind.extents, behind.nextExtent], [[], undefined])
+})
+
 test('pins, leases and changes under way are listed with their holders', async (t) => {
   const pool = await variedPool(t)
   const get = getting(pool)

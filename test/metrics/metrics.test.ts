@@ -162,14 +162,15 @@ test('the guide lists every metric and every channel, and no other', async (t) =
   const { registry } = (await measured(t)).counted
   const ofServer = [
     'holdfast_http_requests_total',
+    'holdfast_http_response_bytes_total',
     'holdfast_http_response_seconds',
     'holdfast_http_responses_under_way',
   ]
   const names = [...(await registry.getMetricsAsJSON()).map(({ name }) => name), ...ofServer]
   assert.deepEqual([...listed].toSorted(), names.toSorted())
   const source = readFileSync(join(import.meta.dirname, '../../src/diagnostics.ts'), 'utf8')
-  const channels = [...source.matchAll(/hannel(?:<.*>)?\('(holdfast:[a-z]+)'\)/g)].map(([, name]) => name)
-  assert.equal(channels.length, 8)
+  const channels = [...source.matchAll(/hannel(?:<.*>)?\('(holdfast:[a-z-]+)'\)/g)].map(([, name]) => name)
+  assert.equal(channels.length, 9)
   for (const channel of channels) assert.ok(first.includes(channel), channel)
 })
 

@@ -64,11 +64,12 @@ export class SpaceHistory {
 
   /** All, oldest first: of each time the closest there are. */
   columns(): SpaceColumns {
-    let all: SpaceSample[] = []
-    for (const samples of this.#samples) {
-      const first = all[0]?.atMs ?? Infinity
-      all = [...samples.filter(({ atMs }) => atMs < first), ...all]
-    }
+    const all = this.#samples
+      .flatMap((samples, tier) => {
+        const closer = tier === 0 ? Infinity : (this.#samples[tier - 1][0]?.atMs ?? Infinity)
+        return samples.filter(({ atMs }) => atMs < closer)
+      })
+      .sort((a, b) => a.atMs - b.atMs)
     const column = (name: keyof SpaceSample): number[] => all.map((sample) => sample[name])
     return {
       atMs: column('atMs'),

@@ -77,13 +77,20 @@ const changes: Record<string, (pool: Pool) => Promise<unknown>> = {
   unlinks: (pool) => pool.unlink('/big'),
 }
 
-for (const busy of ['sequester', 'fail', 'wait'] as const) {
-  describe(`promises 1, 4 and 10: under '${busy}' a slow client gets the file as it was at its first byte`, () => {
+for (const [busy, isKnown] of [
+  ['sequester', false],
+  ['sequester', true],
+  ['fail', false],
+  ['wait', true],
+] as const) {
+  const which = isKnown ? ', which was asked for before,' : ''
+  describe(`promises 1, 4 and 10: under '${busy}' a slow client gets the file${which} as it was at its first byte`, () => {
     for (const [name, change] of Object.entries(changes)) {
       test(`whoever ${name} it`, async (t) => {
         const { pool, port, content, errors } = await served(t)
         await pool.configure('/big', { busy })
         const other = await openedAgain(t, pool)
+        if (isKnown) await asking(port)('/big', { method: 'HEAD' })
         const { rest } = await slowClient(t, port, '/big')
         assert.equal((await pool.pins()).length, 1)
         const isInPlace = name === 'overwrites'

@@ -65,7 +65,7 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
                   <td class="number">
                     {bytes(holder.offset ?? 0)} + {isToTheEnd(holder) ? 'rest' : bytes(holder.length ?? 0)}
                   </td>
-                  <td>{whatOf(holder)}</td>
+                  <td class="what">{whatOf(holder)}</td>
                   <td class="number">{duration(holder.ageMs ?? 0)}</td>
                   <td>
                     pid {holder.pid}

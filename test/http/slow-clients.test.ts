@@ -53,6 +53,15 @@ async function served(
   return { pool, port: await listening(t, middleware(pool, { onError, ...options })), content, errors }
 }
 
+/** Limits that responses have met, until the end of the test. */
+function told(t: TestContext): ResponseLimitMessage[] {
+  const messages: ResponseLimitMessage[] = []
+  const listener = (message: unknown): void => void messages.push(message as ResponseLimitMessage)
+  subscribe('holdfast:response-limit', listener)
+  t.after(() => unsubscribe('holdfast:response-limit', listener))
+  return messages
+}
+
 const nothingPinned = (pool: Pool): Promise<void> =>
   until('nothing is pinned', async () => (await pool.pins()).length === 0)
 
@@ -159,14 +168,6 @@ describe('promise 4: a client that takes too long', () => {
 
 describe('promise 4: a client that holds back what has left its file', () => {
   const hold = { graceMs: 0, bytesPerSecond: 0, copyBytes: MIB }
-  const told = (t: TestContext): ResponseLimitMessage[] => {
-    const messages: ResponseLimitMessage[] = []
-    const listener = (message: unknown): void => void messages.push(message as ResponseLimitMessage)
-    subscribe('holdfast:response-limit', listener)
-    t.after(() => unsubscribe('holdfast:response-limit', listener))
-    return messages
-  }
-
   /** Leaves so many bytes of the pool to be had, and takes all others that nobody holds. */
   const fill = async (pool: Pool, bytes: number): Promise<void> => {
     await pool.reap()
@@ -308,11 +309,9 @@ test('promise 4: a copy of a whole file, where nothing can be pinned, has its ti
   const reader = await openPool(pool.path, { readOnly: true })
   atEnd(t, () => reader.close())
   const port = await listening(t, middleware(reader, { hold: { graceMs: 200, bytesPerSecond: 1e9, copyBytes: MIB } }))
-  const { rest, socket } = await slowClient(t, port, '/big')
-  await once(
-    socket.on('readable', () => undefined),
-    'close',
-  ).catch(() => undefined)
+  const messages = told(t)
+  const { rest } = await slowClient(t, port, '/big')
+  await until('its time is over', () => messages.length === 1)
   assert.ok((await rest()).length < BYTES)
 })
 

@@ -41,9 +41,9 @@ async function time(side: Side, calls: number): Promise<number> {
 }
 
 /** Warms a side up; returns how many calls fill a round. */
-async function callsOf(side: Side, roundNs: number): Promise<number> {
+async function callsOf(side: Side, roundNs: number, warmUpNs: number): Promise<number> {
   let calls = 1
-  for (let spent = 0, done = 0; spent < WARM_UP_NS && done < WARM_UP_CALLS; done += calls, calls *= 2) {
+  for (let spent = 0, done = 0; spent < warmUpNs && done < WARM_UP_CALLS; done += calls, calls *= 2) {
     spent += (await time(side, calls)) * calls
   }
   return Math.max(1, Math.round(roundNs / (await time(side, Math.max(1, calls >> 2)))))
@@ -56,10 +56,10 @@ async function callsOf(side: Side, roundNs: number): Promise<number> {
 export async function compare(
   sides: Record<string, Side>,
   baseline: string,
-  { rounds = 101, roundNs = ROUND_NS } = {},
+  { rounds = 101, roundNs = ROUND_NS, warmUpNs = WARM_UP_NS } = {},
 ): Promise<Record<string, Compared>> {
   const calls: Record<string, number> = {}
-  for (const [name, side] of Object.entries(sides)) calls[name] = await callsOf(side, roundNs)
+  for (const [name, side] of Object.entries(sides)) calls[name] = await callsOf(side, roundNs, warmUpNs)
   const times: Record<string, number[]> = {}
   for (let round = 0; round < rounds; round++) {
     for (const [name, side] of Object.entries(sides)) (times[name] ??= []).push(await time(side, calls[name]))

@@ -26,7 +26,8 @@ const TRAILER = 1 << 20
 
 const directory = await mkdtemp(join(tmpdir(), 'holdfast-example-'))
 try {
-  await using pool = await createPool(join(directory, 'pool'), { sizeBytes: 3 * SIZE })
+  // A response may keep a quarter of a pool from being used again.
+  await using pool = await createPool(join(directory, 'pool'), { sizeBytes: 5 * SIZE })
   const video = randomBytes(SIZE)
   await pool.writeFile('/film.mp4', video)
 

@@ -112,6 +112,14 @@ export const syncHasFailed = (syscall: string, path: string, cause?: unknown): H
     { syscall, path, cause },
   )
 
+/** Nothing is done any more: names were changed, and those changes could not be stored. */
+export const changesAreLost = (syscall: string, path: string, cause: unknown): HoldfastError =>
+  systemError(
+    'EIO',
+    'the last changes of names and attributes could not be stored and are lost; see to the disk, unmount or close the pool, and open it again',
+    { syscall, path, cause },
+  )
+
 /** A number outside of what the call can take. */
 export function outOfRange(name: string, expected: string, got: unknown): RangeError {
   const error = new RangeError(

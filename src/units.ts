@@ -23,7 +23,7 @@ export const BLOCK_SIZE = 4096
  */
 export const LABEL_BLOCKS = 1
 
-/** Device block numbers are 32 bit words in the pin table: 16 TiB less one block. */
+/** Device block numbers are 32 bit words in the pin table: 16 TiB less one block. (With the label that is a block too much for ext4: EFBIG.) */
 export const MAX_DEVICE_BLOCKS = 0xffff_ffff
 
 /** The largest file size in bytes, 2^53 - 1; beyond is EFBIG. */

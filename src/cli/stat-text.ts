@@ -1,9 +1,8 @@
 /** How `ls` and `stat` show a Stat. */
 import type { InodeKind, Stat } from '../index.ts'
-import { TYPE_BITS } from '../pool/stat.ts'
+import { S_IFMT, TYPE_BITS } from '../pool/kinds.ts'
 
 const KINDS = Object.keys(TYPE_BITS) as InodeKind[]
-const S_IFMT = 0o170_000
 
 export const kindOf = ({ mode }: Stat): InodeKind => KINDS.find((kind) => TYPE_BITS[kind] === (mode & S_IFMT)) ?? 'file'
 

@@ -24,7 +24,7 @@ import assert from 'node:assert/strict'
 import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
 
 import { codeOf, systemError } from '../errors.ts'
-import { allocateSpaceWhole, extendTo, punchHole } from '../platform/file-space.ts'
+import { allocateSpaceWhole, extendTo, punchHole, tooLongForHost } from '../platform/file-space.ts'
 import { fileSystemOf, isNoCopyOnWrite, setNoCopyOnWrite } from '../platform/file-system.ts'
 import { assertSupportedPlatform } from '../platform/libc.ts'
 import { dropCachedPages } from '../platform/read-ahead.ts'
@@ -46,7 +46,7 @@ export class FileDevice implements Device {
   #flushes = 0
   #isOpen = true
 
-  /** Makes the file, which must not exist yet. After a failure there is none. */
+  /** Makes the file, which must not exist yet. After a failure there is none. EFBIG, ENOSPC, EEXIST, EOPNOTSUPP. */
   static create(path: string, blockCount: BlockCount): FileDevice {
     checkBlockCount(blockCount)
     assertSupportedPlatform()
@@ -55,7 +55,7 @@ export class FileDevice implements Device {
       const { type } = fileSystemOf(fd)
       if (type === 'btrfs') setNoCopyOnWrite(fd)
       checkHost(fd, path)
-      ftruncateSync(fd, fileSizeOf(blockCount))
+      setSize(fd, fileSizeOf(blockCount))
       // asks for what the file system must be able to do, while it is easy to say no
       allocateSpaceWhole(fd, 0, BLOCK_SIZE)
       punchHole(fd, 0, BLOCK_SIZE)
@@ -208,6 +208,15 @@ export class FileDevice implements Device {
 
 /** Bytes of the file of a device of so many blocks. */
 export const fileSizeOf = (blockCount: number): number => DATA_START + bytesOf(blockCount)
+
+/** Of a new file. */
+function setSize(fd: number, size: number): void {
+  try {
+    ftruncateSync(fd, size)
+  } catch (error) {
+    throw codeOf(error) === 'EFBIG' ? tooLongForHost(size, 'ftruncate') : error
+  }
+}
 
 /** Opens the file of a device that is there, for reading only. Checked as `FileDevice.open` checks it. */
 export function openForReads(path: string, blockCount: BlockCount): number {

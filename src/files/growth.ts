@@ -269,15 +269,26 @@ export async function trimAllPreallocations(fs: FileSystem): Promise<void> {
   for (const open of fs.openInodes.withPreallocation) await trimPreallocation(fs, open)
 }
 
-/** Stores the times and the change count of writes in place. */
+const NS_PER_MS = 1_000_000n
+
+/**
+ * Stores the times and the change count of writes in place. mtime is another one than before also within one millisecond of
+ * the clock: by it a kernel that caches pages sees that they are old.
+ */
 export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void> {
   if (!open.hasNewContent) return
   open.hasNewContent = false
-  const now = nowNs(fs)
-  await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }).catch((error: unknown) => {
+  const { mtimeNs: last } = fs.known.inode(open.ino) ?? open.inode
+  const clock = nowNs(fs)
+  const now = last >= clock && last < clock + NS_PER_MS ? last + 1n : clock
+  const before = fs.marks.current(open.ino)
+  try {
+    open.attributesChanged(fs.marks, before, await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }))
+    fs.known.xattrsStayed(open.ino, before)
+  } catch (error) {
     // A file of lost+found may be reclaimed while it is open.
     if (codeOf(error) !== 'ENOENT') throw error
-  })
+  }
 }
 
 /** EFBIG beyond 2^53 - 1 bytes. */

@@ -121,6 +121,16 @@ export class Known {
     this.#boundNames()
   }
 
+  /** This participant has removed an inode. What is known of it would only be kept, and copied by the garbage collector. */
+  gone(ino: InodeNumber): void {
+    this.#bare.delete(ino)
+    this.#inodes.delete(ino)
+    const known = this.#directories.get(ino)
+    if (known === undefined) return
+    this.#names -= known.names.size
+    this.#directories.delete(ino)
+  }
+
   /**
    * This participant has changed what a name of a directory leads to (null: to nothing) in one transaction, before which the
    * directory's mark was `before`. It surely marked the directory, made `nowNs` its mtime and ctime, counted one change of

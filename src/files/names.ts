@@ -97,6 +97,17 @@ export function openKnown(
   return fs.openInodes.open(fs, place.dentry.ino)
 }
 
+/**
+ * The file at the path as it is known to be now, without opening it: its attributes and layout are so, the times of own
+ * writes stored, and the name leads to it. undefined: it must be opened to know.
+ */
+export function knownAt(fs: FileSystem, path: string): OpenInode | undefined {
+  const place = fs.knownPaths.place(path)
+  if (place?.dentry?.kind !== 'file' || isInLostAndFound(place)) return undefined
+  const open = fs.openInodes.get(place.dentry.ino)
+  return open?.isCurrent(fs) === true && open.inode.nlink > 0 && !open.hasNewContent ? open : undefined
+}
+
 /** Opens a new file without a name, in the file system of a directory: it goes at the last close, unless it is linked. */
 export async function openUnnamed(
   fs: FileSystem,

@@ -162,6 +162,15 @@ export class OpenInodes {
     return fs.isReadOnly || isNamed ? undefined : removeIfOrphan(fs, open.ino)
   }
 
+  /** This participant has removed an inode: nobody opens it again, so it need not be kept for that. */
+  gone(ino: InodeNumber): void {
+    const open = this.#byNumber.get(ino)
+    if (open === undefined || open.openRecord >= 0) return
+    this.#byNumber.delete(ino)
+    open.hasNewContent = false
+    this.#idle--
+  }
+
   #keep(open: OpenInode): void {
     open.dropPlaces()
     if (++this.#idle <= MOST_IDLE) return

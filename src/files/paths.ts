@@ -177,6 +177,17 @@ export async function nameAt(
   return place
 }
 
+/** The directory that an inode has a name in: of several one, of the root itself; undefined: it has no name. Price: two lookups. */
+export async function directoryOf(fs: FileSystem, ino: InodeNumber): Promise<Inode | undefined> {
+  for (;;) {
+    const parent = ino === ROOT_INODE ? ROOT_INODE : (await fs.metadata.nameOf(ino))?.parent
+    if (parent === undefined) return undefined
+    const directory = await fs.known.lookUpInode(parent)
+    // Else the name has gone since, and then the directory: look again.
+    if (directory !== undefined) return directory
+  }
+}
+
 /** The path without symlinks, '.' and '..'. ENOENT, ENOTDIR, ELOOP. */
 export async function pathAt(fs: FileSystem, path: string, syscall: string): Promise<string> {
   const { ino } = await inodeAt(fs, path, syscall)

@@ -7,9 +7,10 @@ import { releaseClaim, settle, tryClaim } from '../layout/claims.ts'
 import { RecordFlag, RecordKind } from '../layout/format.ts'
 import type { Claim } from '../layout/own-slot.ts'
 import { bytesOfRecord, wholeBlocks } from '../layout/overlaps.ts'
-import { beginStable, endStable, untilNobodyWrites } from '../layout/stable.ts'
+import { beginStable, endStable, grantedBeside, untilNobodyWrites } from '../layout/stable.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { mustRefresh } from './data.ts'
 import type { FileSystem } from './file-system.ts'
@@ -227,11 +228,33 @@ export async function pinStable(
     await untilNobodyWrites(fs, { ...options, ...range, ino, syscall: 'pin', path }, pinned.record, blocks)
     return pinned
   } catch (error) {
-    for (const view of pinned?.views ?? []) fs.runViews.revoke(view)
-    if (pinned !== undefined) releaseClaim(table, pinned.record, ino)
-    endStable(table, ino)
+    takeBackStable(fs, ino, pinned)
     throw error
   }
+}
+
+/**
+ * The same at once; undefined: it cannot be had without waiting or asking the metadata. `open` must be current: what it
+ * takes for a hole is believed.
+ */
+export function pinStableNow(fs: FileSystem, open: OpenInode, range: PinRange): Pinned | undefined {
+  const { table } = fs
+  beginStable(table, open.ino)
+  const pinned = tryPin(fs, open, range, true)
+  if (typeof pinned === 'string') {
+    endStable(table, open.ino)
+    return undefined
+  }
+  const blocks = bytesOfRecord(table, pinned.record).map(wholeBlocks)
+  if (grantedBeside(table, pinned.record, blocks).length === 0) return pinned
+  takeBackStable(fs, open.ino, pinned)
+  return undefined
+}
+
+function takeBackStable(fs: FileSystem, ino: InodeNumber, pinned: Pinned | undefined): void {
+  for (const view of pinned?.views ?? []) fs.runViews.revoke(view)
+  if (pinned !== undefined) releaseClaim(fs.table, pinned.record, ino)
+  endStable(fs.table, ino)
 }
 
 function pastEnd(open: OpenInode, { offset, length }: PinRange, path: string | undefined): Error {

@@ -9,6 +9,7 @@ import { reclaimLostFile } from '../layout/lost-and-found.ts'
 import { patienceOf } from '../layout/waiting.ts'
 import type { BusyPolicy, Inode, NameLoss, RenameMode } from '../metadata/metadata.ts'
 import { LOST_AND_FOUND_INODE } from '../metadata/metadata.ts'
+import type { InodeNumber } from '../units.ts'
 import type { FileSystem } from './file-system.ts'
 import { busyPolicyOf, mustBeWritable } from './file-system.ts'
 import { nowNs } from './growth.ts'
@@ -55,6 +56,7 @@ export async function removeDirectory(fs: FileSystem, at: NameIn, { syscall, pat
   const before = fs.marks.current(parent)
   const inode = await named(syscall, path, () => fs.metadata.removeDirectory(request, patienceOf(fs.table, limits)))
   fs.known.entryChanged(at, before, null, { links: -1, nowNs: request.nowNs })
+  forget(fs, inode.ino)
   return inode
 }
 
@@ -80,6 +82,11 @@ export async function moveName(
   )
 }
 
+function forget({ known, openInodes }: FileSystem, ino: InodeNumber): void {
+  known.gone(ino)
+  openInodes.gone(ino)
+}
+
 /** Takes a name away, by `take`, when the policy lets the blocks go of the file whose last it is: `path` in errors. */
 async function takeName(
   fs: FileSystem,
@@ -89,7 +96,11 @@ async function takeName(
 ): Promise<NameLoss> {
   const policyOf = (inode: Inode): BusyPolicy => busyPolicyOf(fs, inode, { busy })
   const loss = await breakLastName(fs, { policyOf, limits, syscall, path }, take)
-  if (loss.isGone) fs.freed()
-  else if (loss.inode?.nlink === 0) await removeIfOrphan(fs, loss.inode.ino)
+  if (!loss.isGone) {
+    if (loss.inode?.nlink === 0) await removeIfOrphan(fs, loss.inode.ino)
+    return loss
+  }
+  if (loss.inode !== undefined) forget(fs, loss.inode.ino)
+  fs.freed()
   return loss
 }

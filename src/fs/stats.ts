@@ -1,9 +1,8 @@
 /** What `stat` gives, as node:fs has it: numbers, or with `bigint` bigints and nanoseconds. */
 import type { BigIntStats, Stats } from 'node:fs'
+import { Kinds } from '../pool/kinds.ts'
 import type { Stat } from '../pool/stat.ts'
-import { TYPE_BITS } from '../pool/stat.ts'
 
-const S_IFMT = 0o170_000
 const NS_PER_MS = 1_000_000n
 
 /** What is told of an inode. */
@@ -28,40 +27,6 @@ type Numbers = Pick<
 export const statsOf = (stat: Numbers, dev: number): Stats => new PoolStats(stat, dev)
 
 export const bigintStatsOf = (stat: Numbers, dev: number): BigIntStats => new PoolBigIntStats(stat, dev)
-
-type Kind = keyof typeof TYPE_BITS
-
-abstract class Kinds {
-  isFile(): boolean {
-    return this.is('file')
-  }
-
-  isDirectory(): boolean {
-    return this.is('directory')
-  }
-
-  isSymbolicLink(): boolean {
-    return this.is('symlink')
-  }
-
-  isFIFO(): boolean {
-    return this.is('fifo')
-  }
-
-  isSocket(): boolean {
-    return this.is('socket')
-  }
-
-  isCharacterDevice(): boolean {
-    return this.is('character')
-  }
-
-  isBlockDevice(): boolean {
-    return this.is('block')
-  }
-
-  protected abstract is(kind: Kind): boolean
-}
 
 /** `fs.Stats`: for instanceof, and to see what a program gets. */
 export class PoolStats extends Kinds implements Stats {
@@ -112,10 +77,6 @@ export class PoolStats extends Kinds implements Stats {
 
   get birthtime(): Date {
     return dateOf(this.birthtimeMs)
-  }
-
-  protected is(kind: Kind): boolean {
-    return (this.mode & S_IFMT) === TYPE_BITS[kind]
   }
 }
 
@@ -175,10 +136,6 @@ class PoolBigIntStats extends Kinds implements BigIntStats {
 
   get birthtime(): Date {
     return dateOf(Number(this.birthtimeMs))
-  }
-
-  protected is(kind: Kind): boolean {
-    return (Number(this.mode) & S_IFMT) === TYPE_BITS[kind]
   }
 }
 

@@ -16,38 +16,53 @@
  * Nothing else is scheduled, so timers come up to the time of a wait late: PENDING_WAIT_MS while a request is pending (its
  * timeout is a timer), IDLE_WAIT_MS else (housekeeping).
  *
+ * Changes of names that are not committed yet (metadata/commit-batch.ts) are committed when they are due, when no request comes
+ * for LATE_WAIT_MS, and before the event loop has a turn. A request that becomes pending is followed by a turn; what it
+ * lets run before has the same metadata, which see to it themselves.
+ *
  * While requests come in without a pause, the turns are still had (3), and pending ones get on: at most TURN_MS and
  * REQUESTS_PER_LOOK operations late.
  */
 import { eventLoopDescriptors, ReadablePoll } from '../platform/poll.ts'
+import type { LateCommits } from '../metadata/metadata.ts'
 import type { Session } from './session.ts'
 
 const TURN_MS = 4
 const PENDING_WAIT_MS = 5
 const IDLE_WAIT_MS = 100
+/** While something is to be committed. */
+const LATE_WAIT_MS = 1
 const REQUESTS_PER_LOOK = 8
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
  * Serves the session on `fd` until the file system is unmounted and nobody has anything of it open any more, or until
- * `signal` is aborted (looked at after each turn of the event loop). Throws what only our own mistakes can cause.
+ * `leave` is aborted (looked at after each turn of the event loop). Throws what only our own mistakes can cause.
  */
-export async function serve(session: Session, fd: number, signal: AbortSignal): Promise<void> {
+export async function serve(
+  session: Session,
+  fd: number,
+  { leave, late }: { readonly leave: AbortSignal; readonly late: LateCommits | undefined },
+): Promise<void> {
   const poll = new ReadablePoll([fd, ...eventLoopDescriptors()])
   let turnedAt = Date.now()
   let isTurnDue = true
   let untilLook = 0
   for (;;) {
     if (untilLook === 0) {
-      const ready = poll.wait(isTurnDue ? 0 : session.pendingCount > 0 ? PENDING_WAIT_MS : IDLE_WAIT_MS)
+      const longestMs = session.pendingCount > 0 ? PENDING_WAIT_MS : IDLE_WAIT_MS
+      const ready = poll.wait(isTurnDue ? 0 : late?.isOpen === true ? LATE_WAIT_MS : longestMs)
       const isRequest = poll.isReady(0)
       // The clock may be set back.
       if (isTurnDue || ready !== Number(isRequest) || Math.abs(Date.now() - turnedAt) >= TURN_MS) {
+        late?.commit()
         await turn()
-        if (signal.aborted) return
+        if (leave.aborted) return
         turnedAt = Date.now()
         isTurnDue = false
+      } else if (!isRequest || late?.isDue === true) {
+        late?.commit()
       }
       if (!isRequest) continue
       untilLook = REQUESTS_PER_LOOK

@@ -6,9 +6,8 @@
  *
  * Price: 100 bytes for each entry read.
  */
-import { posix } from 'node:path'
 import type { FileSystem } from '../files/file-system.ts'
-import { inodeAt } from '../files/paths.ts'
+import { directoryOf } from '../files/paths.ts'
 import type { DirectoryEntry } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 
@@ -48,8 +47,7 @@ export class OpenDirectory {
 
   /** The directory above; of the root, and of one that was removed, itself. */
   async parent(): Promise<InodeNumber> {
-    const path = await this.#fs.metadata.pathOf(this.ino)
-    return path === undefined ? this.ino : (await inodeAt(this.#fs, posix.dirname(path), 'scandir')).ino
+    return (await directoryOf(this.#fs, this.ino))?.ino ?? this.ino
   }
 
   async #readOn(): Promise<void> {

@@ -73,6 +73,7 @@ export const operations: readonly (Operation | undefined)[] = Array.from({ lengt
 export const wantedFlags = ({ cache }: MountOptions): bigint =>
   InitFlag.asyncRead |
   InitFlag.atomicTruncate |
+  InitFlag.exportSupport |
   InitFlag.bigWrites |
   InitFlag.ioctlDirectory |
   InitFlag.asyncDirectIo |

@@ -7,6 +7,7 @@
  */
 import { closeSync } from 'node:fs'
 import { openPool } from '../index.ts'
+import { Solitude } from '../layout/solitude.ts'
 import { attach, detach } from './attach.ts'
 import { serve } from './loop.ts'
 import { createMounted, endMounted, operations, wantedFlags } from './operations.ts'
@@ -36,6 +37,8 @@ export async function serveMount(settings: ServerSettings, events: ServerEvents)
   const { dir, options } = settings
   const pool = await openPool(settings.pool, { readOnly: options.readOnly === true })
   try {
+    const { metadata, table, isReadOnly } = pool.fileSystem
+    const late = isReadOnly ? undefined : metadata.commitLate?.(new Solitude(table))
     const fd = attach({ source: settings.pool, dir, options })
     let mounted: Mounted | undefined
     const session = new Session({
@@ -54,7 +57,7 @@ export async function serveMount(settings: ServerSettings, events: ServerEvents)
         ),
     })
     try {
-      await serve(session, fd, events.leave)
+      await serve(session, fd, { leave: events.leave, late })
     } catch (error) {
       // Nobody serves it any more: better no mount than one that says ENOTCONN.
       await detach(dir, { lazy: true }).catch(() => undefined)

@@ -1,6 +1,7 @@
 /** `unmount`: takes a mounted pool off its directory. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, systemError } from '../errors.ts'
+import { hasEnded } from '../platform/process-identity.ts'
 import { detach } from './attach.ts'
 import { mountedPoolAt } from './mount-point.ts'
 import { describeMountUsers, mountUsers } from './mount-users.ts'
@@ -56,12 +57,5 @@ const LEAVING_MS_MAX = 30_000
 /** A server that was unmounted makes the pool durable and ends. One that is stopped is not waited for forever. */
 async function untilGone(pid: number): Promise<void> {
   const deadline = Date.now() + LEAVING_MS_MAX
-  const isThere = (): boolean => {
-    try {
-      return process.kill(pid, 0)
-    } catch (error) {
-      return codeOf(error) !== 'ESRCH'
-    }
-  }
-  while (isThere() && Date.now() < deadline) await delay(PASSING_PAUSE_MS)
+  while (!hasEnded(pid) && Date.now() < deadline) await delay(PASSING_PAUSE_MS)
 }

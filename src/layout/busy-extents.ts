@@ -18,6 +18,9 @@
  * reservation is committed until after it became part of its file. Found unclaimed it is either abandoned or in use by
  * now, and in use it is busy no more. Whoever is still busy after the scan stays so until we release it.
  *
+ * That reading also refuses, with EUCLEAN, metadata that say of a busy block that a file has it, or that it is free: only a
+ * store that was tampered with does. Nothing is discarded then, and nothing becomes free, until fsck has been there.
+ *
  * If this process dies: before `release` the extents are busy still and the next pass does it again; the punch of a
  * block that is already punched changes nothing.
  */
@@ -45,6 +48,7 @@ const BATCH = 4096
 
 /**
  * One reclaim pass: makes idle busy extents free. Returns the blocks freed; undefined when another participant is at it.
+ * EUCLEAN: a busy block is somebody else's as well.
  * Price: one flush of the device and one of the log for each BATCH extents, a punch for each run; nothing when none is busy.
  */
 export async function reclaimBusyExtents(work: Reclaiming): Promise<number | undefined> {
@@ -58,7 +62,7 @@ export async function reclaimBusyExtents(work: Reclaiming): Promise<number | und
       after = batch[batch.length - 1].id
       await metadata.sync()
       const unclaimed = batch.filter((extent) => isIdle(table, extent))
-      const stillBusy = new Set((await metadata.busyExtents(BATCH)).map((extent) => extent.id))
+      const stillBusy = new Set((await metadata.busyExtentsToFree(BATCH)).map((extent) => extent.id))
       const idle = unclaimed.filter((extent) => stillBusy.has(extent.id))
       if (idle.length === 0) return freed
       for (const run of merged(idle)) device.discard(run)

@@ -13,6 +13,9 @@
  * word is the one something was kept under, no commit that concerns it has happened; so the cache is never behind. What is
  * read under an even word that is still there afterwards was read between two changes.
  *
+ * Who is alone with the store commits late (solitude.ts): its word is even again before the COMMIT. Its own caches see what is
+ * not committed, as all it reads; nobody else reads meanwhile.
+ *
  * A second writer may begin after our COMMIT and before our `end`: it stores another odd value, our `end` finds that and
  * leaves it, and its own `end` follows. Who dies between leaves the word odd: nothing of the bucket is kept until the next
  * change of it ends, which costs a look at the metadata each time, and nothing else.

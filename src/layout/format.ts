@@ -26,6 +26,11 @@ export const Table = {
   syncFailed: 4,
   /** Goes up when somebody finds no space: whoever holds blocks back that it can do without may let go. */
   spaceWanted: 5,
+  /** Goes up when a participant has its slot, before it looks at `batch` and at the metadata (solitude.ts). */
+  entries: 6,
+  /** Odd: there may be changes of the metadata that are not committed, of the participant in slot `batchOwner` - 1. */
+  batch: 7,
+  batchOwner: 8,
 } as const
 
 export const TABLE_HEADER_WORDS = 1024

@@ -44,6 +44,23 @@ export const isStable = (table: PinTable, ino: InodeNumber, targets: readonly De
 
 export const isGrantedStable = (claim: ClaimView): boolean => claim.isStable && !claim.isTentative
 
+/** Claims that write to the blocks, but for the own record. */
+const writersBeside = (table: PinTable, record: number, blocks: readonly DeviceBytes[]): ClaimView[] =>
+  overlappingClaims(table, blocks).filter(
+    (claim) => claim.isWrite && !(claim.slot === table.own.index && claim.record === record),
+  )
+
+/**
+ * One try of the pinner, its record published: none is returned, and the pin is stable; or who writes to the blocks, and it
+ * is tentative.
+ */
+export function grantedBeside(table: PinTable, record: number, blocks: readonly DeviceBytes[]): ClaimView[] {
+  table.own.setStatus(record, RecordStatus.granted)
+  const found = writersBeside(table, record, blocks)
+  if (found.length > 0) table.own.setStatus(record, RecordStatus.tentative)
+  return found
+}
+
 /**
  * The pinner's half, its record published: resolves when nobody writes to the blocks any more, and who comes later finds
  * them stable. EBUSY, ETIMEDOUT with holders, AbortError: the pin is still there, not stable; the caller takes it back.
@@ -56,15 +73,10 @@ export async function untilNobodyWrites(
 ): Promise<void> {
   const { table } = door
   const { offset, length, busy, limits } = request
-  const writers = (): ClaimView[] =>
-    overlappingClaims(table, blocks).filter(
-      (claim) => claim.isWrite && !(claim.slot === table.own.index && claim.record === record),
-    )
+  const writers = (): ClaimView[] => writersBeside(table, record, blocks)
   for (;;) {
-    table.own.setStatus(record, RecordStatus.granted)
-    const found = writers()
+    const found = grantedBeside(table, record, blocks)
     if (found.length === 0) return
-    table.own.setStatus(record, RecordStatus.tentative)
     const pins = found.filter((claim) => claim.kind === 'pin' && !claim.isTentative)
     const advice = "release the write pins, or ask with busy 'wait'"
     if (busy === 'fail' && pins.length > 0)

@@ -29,6 +29,8 @@ export class StuckWaits {
   readonly #alarm: StuckAlarm
   /** ms spent in waits, by operation. */
   readonly #waited = new WeakMap<object, number>()
+  /** Operations that were told of. Not those that have waited for long enough: a slice may end when the alarm is due. */
+  readonly #told = new WeakSet()
   #count = 0
 
   constructor(clock: Pick<Clock, 'nowMs'>, alarm = NO_ALARM) {
@@ -47,12 +49,11 @@ export class StuckWaits {
     const before = this.#waited.get(operation) ?? 0
     const sinceMs = this.#clock.nowMs()
     const waitedMs = (): number => before + this.#clock.nowMs() - sinceMs
-    let isTold = before >= afterMs
     return {
-      dueInMs: () => (isTold ? Infinity : afterMs - waitedMs()),
+      dueInMs: () => (this.#told.has(operation) ? Infinity : afterMs - waitedMs()),
       look: () => {
-        if (isTold || waitedMs() < afterMs) return
-        isTold = true
+        if (waitedMs() < afterMs || this.#told.has(operation)) return
+        this.#told.add(operation)
         this.#count++
         tell(wouldEndWith(), waitedMs())
       },

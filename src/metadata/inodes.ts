@@ -4,7 +4,8 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { InodeNumber } from '../units.ts'
-import { counted, damaged, oneOf, shownValue, theRow } from './damage.ts'
+import { counted, damaged, oneOf, shownValue } from './damage.ts'
+import type { HotRows } from './hot-rows.ts'
 import { KINDS } from './schema.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 import { BUSY_POLICIES, DAX_MODES } from './metadata.ts'
@@ -90,29 +91,28 @@ export type NewInode = Omit<Inode, 'ino'>
 
 export class InodeTable {
   readonly #marks: TransactionMarks
+  readonly #hotRows: HotRows
   readonly #get: StatementSync
-  readonly #lastNumber: StatementSync
-  readonly #takeNumber: StatementSync
   readonly #insert: StatementSync
   readonly #hasXattrs: StatementSync
   readonly #deleteXattrs: StatementSync
   readonly #delete: StatementSync
-  readonly #countOff: StatementSync
   readonly #touch: StatementSync
-  readonly #touchDirectory: StatementSync
   readonly #setLinks: StatementSync
   readonly #setAttributes: StatementSync
   readonly #setContent: StatementSync
   readonly #addBlocks: StatementSync
   readonly #lastName: StatementSync
 
-  constructor(db: DatabaseSync, marks: TransactionMarks) {
+  readonly #read = (ino: InodeNumber): Inode | undefined => {
+    const row = this.#get.get(ino) as InodeRow | undefined
+    return row === undefined ? undefined : inodeOf(row)
+  }
+
+  constructor(db: DatabaseSync, marks: TransactionMarks, hotRows: HotRows) {
     this.#marks = marks
+    this.#hotRows = hotRows
     this.#get = prepareInodes(db, `SELECT ${INODE_COLUMNS} FROM inodes i WHERE ino = ?`)
-    // Two statements: one with RETURNING costs twice as much.
-    this.#lastNumber = db.prepare('SELECT last_inode FROM space')
-    this.#lastNumber.setReturnArrays(true)
-    this.#takeNumber = db.prepare('UPDATE space SET last_inode = ?, files = files + ?')
     this.#insert = db.prepare(
       'INSERT INTO inodes (ino, kind, mode, uid, gid, nlink, size, blocks, atime_ns, mtime_ns, ctime_ns, birthtime_ns, ' +
         'change_count, busy, dax, target, rdev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -121,11 +121,7 @@ export class InodeTable {
     this.#hasXattrs = db.prepare('SELECT 1 FROM xattrs WHERE ino = ? LIMIT 1')
     this.#deleteXattrs = db.prepare('DELETE FROM xattrs WHERE ino = ?')
     this.#delete = db.prepare('DELETE FROM inodes WHERE ino = ?')
-    this.#countOff = db.prepare('UPDATE space SET files = files - 1')
     this.#touch = db.prepare('UPDATE inodes SET ctime_ns = ?, change_count = change_count + 1 WHERE ino = ?')
-    this.#touchDirectory = db.prepare(
-      'UPDATE inodes SET nlink = nlink + ?, mtime_ns = ?, ctime_ns = ?, change_count = change_count + 1 WHERE ino = ?',
-    )
     this.#setLinks = db.prepare(
       'UPDATE inodes SET nlink = ?, ctime_ns = ?, change_count = ?, last_name = ? WHERE ino = ?',
     )
@@ -142,17 +138,18 @@ export class InodeTable {
   }
 
   get(ino: InodeNumber): Inode | undefined {
-    const row = this.#get.get(ino) as InodeRow | undefined
-    return row === undefined ? undefined : inodeOf(row)
+    return this.#read(ino)
+  }
+
+  /** The directory in which names are made and taken away; of its times and counts not all may be known (hot-rows.ts). */
+  directory(ino: InodeNumber): Inode | undefined {
+    return this.#hotRows.directory(ino, this.#read)
   }
 
   /** Gives it a number that no inode had before, and counts it. */
   insert(inode: NewInode): Inode {
     const { kind, mode, uid, gid, nlink, size, blocks, atimeNs, mtimeNs, ctimeNs, birthtimeNs, changeCount } = inode
-    const row = theRow(this.#lastNumber.get() as unknown as [number] | undefined, 'space')
-    const last = counted(row[0], 'the last inode number', Number.MAX_SAFE_INTEGER - 1)
-    const ino = (last + 1) as InodeNumber
-    this.#takeNumber.run(ino, kind === 'file' ? 1 : 0)
+    const ino = this.#hotRows.takeNumber(kind === 'file')
     this.#insert.run(
       ino,
       kind,
@@ -180,7 +177,7 @@ export class InodeTable {
     this.#marks.begin(ino)
     if (this.#hasXattrs.get(ino) !== undefined) this.#deleteXattrs.run(ino)
     this.#delete.run(ino)
-    if (kind === 'file') this.#countOff.run()
+    if (kind === 'file') this.#hotRows.countOff()
   }
 
   /** An inode of which something changed that is in no column; false when there is none. */
@@ -192,7 +189,7 @@ export class InodeTable {
   /** A directory whose entries changed; `links` is by how many its subdirectories did. */
   touchDirectory(ino: InodeNumber, links: number, nowNs: bigint): void {
     this.#marks.begin(ino)
-    this.#touchDirectory.run(links, nowNs, nowNs, ino)
+    this.#hotRows.touch(ino, links, nowNs)
   }
 
   /** Adds one name to the count; returns the inode after it. */

@@ -15,13 +15,18 @@
  *   3. busy: freed by its file, or reserved by somebody, not fit for reuse until `release`d.
  */
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
+import type { Alone, LateCommits } from './late-commits.ts'
+import type { Along, CreateRequest, LinkRequest, RenameRequest, UnlinkRequest } from './name-requests.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
-import type { Space, Tenancy } from './space-views.ts'
+import type { BusyExtent, Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
+export type { ChangeMarks } from './change-marks.ts'
+export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
+export type * from './name-requests.ts'
 export * from './policies.ts'
-export type { Space, Tenancy } from './space-views.ts'
+export type { BusyExtent, Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -83,61 +88,6 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined
   /** What the wait is part of: waits of one operation have the same object here, and are told of as one. */
   readonly operation?: object | undefined
-}
-
-/**
- * What is made takes the policies of its directory; in a directory with S_ISGID also its group, and directories that bit.
- */
-export interface CreateRequest {
-  readonly parent: InodeNumber
-  /** undefined: a file with nlink 0, which `link` may name. `claim` keeps it from being taken for an orphan. */
-  readonly name: string | undefined
-  readonly kind: InodeKind
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  /** Of a symlink, 1 to 4095 bytes. */
-  readonly target?: string | undefined
-  readonly rdev?: number | undefined
-  /** What else it has, by what its directory has. */
-  readonly along?: Along | undefined
-  readonly nowNs: bigint
-}
-
-/** Asked inside the transaction, of an inode and its extended attributes: what follows, to be committed along with the rest. */
-export type Along = (inode: Inode, xattrOf: (name: string) => Uint8Array | undefined) => Follows
-
-export interface Follows {
-  /** Permission bits, instead of those asked for. */
-  readonly mode?: number | undefined
-  /** Extended attributes that are set; undefined: removed, if they are there. */
-  readonly xattrs?: readonly (readonly [name: string, value: Uint8Array | undefined])[] | undefined
-}
-
-export interface LinkRequest {
-  readonly ino: InodeNumber
-  readonly parent: InodeNumber
-  readonly name: string
-  readonly nowNs: bigint
-}
-
-export interface UnlinkRequest {
-  readonly parent: InodeNumber
-  readonly name: string
-  readonly nowNs: bigint
-}
-
-/** How `rename` treats a target that is there: as rename(2) and renameat2(2). */
-export type RenameMode = 'replace' | 'noReplace' | 'exchange'
-
-export interface RenameRequest {
-  readonly fromParent: InodeNumber
-  readonly fromName: string
-  readonly toParent: InodeNumber
-  readonly toName: string
-  /** Default 'replace'. */
-  readonly mode?: RenameMode | undefined
-  readonly nowNs: bigint
 }
 
 /**
@@ -229,10 +179,6 @@ export interface LayoutChangeResult {
   readonly lostAndFound: readonly DirectoryEntry[]
 }
 
-export interface BusyExtent extends Run {
-  readonly id: number
-}
-
 /** A file of /lost+found with where it comes from. Sizes and offsets in bytes. */
 export interface LostAndFoundEntry {
   readonly name: string
@@ -256,16 +202,6 @@ export interface Finding {
   readonly message: string
 }
 
-/**
- * Marks of changes, for whoever caches what it read. `begin` is called inside the transaction, before any decision of a
- * callback is asked and before the commit, for each inode whose row, names within, or attributes may change; `end` right
- * after the commit or the rollback. A value read before `begin` is true until the commit.
- */
-export interface ChangeMarks {
-  begin(ino: InodeNumber): void
-  end(): void
-}
-
 export const ROOT_INODE = 1 as InodeNumber
 export const LOST_AND_FOUND_INODE = 2 as InodeNumber
 
@@ -277,6 +213,8 @@ export interface Metadata {
   lookup(parent: InodeNumber, name: string): Promise<Inode | undefined>
   /** Entries of a directory in byte order of their names, after `after`. Default limit 1000. */
   entries(directory: InodeNumber, options?: { after?: string; limit?: number }): Promise<DirectoryEntry[]>
+  /** A name of the inode, and the directory that it is in; undefined for an orphan, and for the root. */
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined>
   /** One path of the inode, '/'-rooted; undefined for an orphan. */
   pathOf(ino: InodeNumber): Promise<string | undefined>
   /** All directories and names as at one instant. Price: 1 µs a name, in one piece; 200 bytes of memory. */
@@ -360,7 +298,9 @@ export interface Metadata {
   reserve(count: number, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<BusyExtent[]>
   /** Busy extents, oldest first. Default limit 4096. */
   busyExtents(limit?: number): Promise<BusyExtent[]>
-  /** Makes busy extents free, merged with their neighbours; ids that are gone are passed over. Caller discarded and flushed them. */
+  /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
+  busyExtentsToFree(limit: number): Promise<BusyExtent[]>
+  /** Makes busy extents, discarded and flushed by the caller, free; ids that are gone are passed over. EUCLEAN: as before. */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */
   freeRuns(): Promise<Run[]>
@@ -379,6 +319,11 @@ export interface Metadata {
   grow(blockCount: BlockCount, patience?: Patience): Promise<void>
 
   // ---- durability ----
+  /**
+   * From now on changes of names and attributes may be committed late, while `alone` says that nobody could notice. The caller commits
+   * them when they are due and before it waits; what needs it here does so itself. Death takes them back. Absent in a store that cannot.
+   */
+  commitLate?(alone: Alone): LateCommits
   /** Everything committed before the call is durable when it resolves. */
   sync(): Promise<void>
   /** True when a checkpoint would be worth its price. */

@@ -100,7 +100,8 @@ export class NameChanges {
 
   unlink({ parent, name, nowNs }: UnlinkRequest, decide: DecideLastName): NameLoss {
     const inode = this.#names.found(parent, name, 'unlink')
-    if (this.#lostAndFound.has(inode.ino)) throw forbidden('unlink', name)
+    // Such a file has one name, which is there.
+    if (parent === LOST_AND_FOUND_INODE && this.#lostAndFound.has(inode.ino)) throw forbidden('unlink', name)
     if (inode.kind === 'directory') throw systemError('EISDIR', 'it is a directory', { syscall: 'unlink', path: name })
     this.#marks.begin(parent)
     const fate = this.#losses.fateOf(inode, decide)

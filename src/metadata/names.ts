@@ -124,7 +124,7 @@ export class NameTable {
 
   /** The directory in which somebody wants to use `name`. ENOENT, ENOTDIR. */
   directory(ino: InodeNumber, name: string, syscall: string): Inode {
-    const inode = this.#inodes.get(ino)
+    const inode = this.#inodes.directory(ino)
     if (inode === undefined) throw systemError('ENOENT', 'the directory is gone', { syscall, path: name })
     if (inode.kind !== 'directory') throw systemError('ENOTDIR', 'its parent is no directory', { syscall, path: name })
     return inode

@@ -14,6 +14,11 @@ export interface Space {
   readonly reserve: number
 }
 
+/** `id`: never given again. */
+export interface BusyExtent extends Run {
+  readonly id: number
+}
+
 /** A run of blocks of the device, and what they are used for. */
 export type Tenancy = Run &
   (

@@ -5,14 +5,15 @@
  *   1. Rows of `free` neither overlap nor touch: what comes back is merged with its neighbours.
  *   2. Whoever moves blocks from one table to another tells `count` in the same transaction.
  *   3. Ordinary allocation leaves the reserve alone; the caller has checked that there is enough.
+ *   4. What is taken from `free`, or comes back, is in no other table at that moment, or EUCLEAN (block-places.ts).
  *
  * Each step is a look into an index: the time does not grow with the pool.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { systemError } from '../errors.ts'
-import { MAX_DEVICE_BLOCKS } from '../units.ts'
 import type { Run } from '../units.ts'
-import { counted, damaged, theRow } from './damage.ts'
+import { BlockPlaces, possibleRun } from './block-places.ts'
+import { counted, theRow } from './damage.ts'
 import { joinedRuns, makeRun } from './extent-arithmetic.ts'
 import type { BusyExtent, Space } from './metadata.ts'
 import { reserveOf } from './reserve.ts'
@@ -21,6 +22,7 @@ import { reserveOf } from './reserve.ts'
 export type SpaceChange = Partial<Record<'free' | 'mapped' | 'busy' | 'sequestered', number>>
 
 export class SpaceTable {
+  readonly #places: BlockPlaces
   readonly #count: StatementSync
   readonly #grow: StatementSync
   readonly #space: StatementSync
@@ -45,6 +47,7 @@ export class SpaceTable {
       statement.setReturnArrays(true)
       return statement
     }
+    this.#places = new BlockPlaces(db)
     this.#count = prepare(
       'UPDATE space SET free = free + ?, mapped = mapped + ?, busy = busy + ?, sequestered = sequestered + ?',
     )
@@ -110,6 +113,7 @@ export class SpaceTable {
     const taken = makeRun(run.start, Math.min(run.count, count))
     if (taken.count === run.count) this.#deleteFree.run(run.start)
     else this.#shrink.run(taken.count, run.start)
+    this.#places.refuseElsewhere(taken, 'is free')
     return taken
   }
 
@@ -131,10 +135,11 @@ export class SpaceTable {
 
   /** Makes runs free, merged with their neighbours. */
   give(runs: readonly Run[]): void {
-    for (const { start, count } of joinedRuns(runs)) {
+    for (const run of joinedRuns(runs)) {
+      const { start, count } = run
+      this.#places.refuseElsewhere(run, 'is to be free')
       const before = this.#one(this.#freeBefore, start)
       const after = this.#one(this.#freeAt, start + count)
-      if (before !== undefined && before.start + before.count > start) throw this.#contradiction(start)
       const total = count + (after?.count ?? 0)
       if (after !== undefined) this.#deleteFree.run(after.start)
       if (before !== undefined && before.start + before.count === start) {
@@ -160,6 +165,11 @@ export class SpaceTable {
     return rows.map(([start, count, id]) => Object.assign(possibleRun(start, count), { id }))
   }
 
+  /** The same; EUCLEAN when one of them shares a block with anything else. */
+  busyExtentsToFree(limit: number): BusyExtent[] {
+    return this.#places.busyExtents(limit)
+  }
+
   /** Takes a busy extent out of the table; undefined when it is gone. */
   takeBusy(id: number): Run | undefined {
     const run = this.#one(this.#busyById, id)
@@ -179,19 +189,8 @@ export class SpaceTable {
     return run
   }
 
-  #contradiction(block: number): Error {
-    return systemError('EUCLEAN', `block ${block} is freed twice; run fsck`, { syscall: 'release' })
-  }
-
   #one(statement: StatementSync, ...parameters: number[]): Run | undefined {
     const row = statement.get(...parameters) as unknown as [number, number] | undefined
     return row === undefined ? undefined : possibleRun(row[0], row[1])
   }
-}
-
-/** EUCLEAN unless a device can have such blocks. */
-function possibleRun(start: number, count: number): Run {
-  const isPossible = Number.isSafeInteger(start) && Number.isSafeInteger(count) && start >= 0 && count > 0
-  if (!isPossible || start + count > MAX_DEVICE_BLOCKS) throw damaged(`there is a run of ${count} blocks at ${start}`)
-  return makeRun(start, count)
 }

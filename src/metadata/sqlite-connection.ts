@@ -3,7 +3,8 @@
  *
  * Invariants
  *   1. A transaction begins and ends within one synchronous call. Nothing is open across an await, so that the event
- *      loop of a process never holds the lock of the pool.
+ *      loop of a process never holds the lock of the pool. But for the batch of who is alone (commit-batch.ts): nobody else
+ *      wants the lock, and it is committed before anything here awaits, and before any other transaction.
  *   2. SQLite never waits (timeout 0): its busy handler would freeze the event loop. The waiting is here, bounded and
  *      abortable (promise 4).
  *   3. No descriptor of ours for meta.db or meta.db-shm is ever closed: that would drop SQLite's locks. The log,
@@ -12,17 +13,18 @@
  *      dropped cannot be known.
  */
 import assert from 'node:assert/strict'
-import { accessSync, constants, openSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { isOfSync, openForReading, syncHasFailed, systemError } from '../errors.ts'
+import { changesAreLost, isOfSync, openForReading, syncHasFailed, systemError } from '../errors.ts'
 import type { Holder, SyncGuard } from '../errors.ts'
+import { CommitBatch } from './commit-batch.ts'
+import type { HotRows } from './hot-rows.ts'
 import { HEADER_FORBIDS, isBusy, isFailedSync, isFull, isReadOnly, translated } from './sqlite-errors.ts'
 import { TransactionMarks } from './transaction-marks.ts'
-import { WriteAheadLog } from './write-ahead-log.ts'
-import type { ChangeMarks, Patience } from './metadata.ts'
+import { keepFromMoving, WriteAheadLog } from './write-ahead-log.ts'
+import type { Alone, ChangeMarks, LateCommits, Patience } from './metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
-import { tryLock } from '../platform/file-lock.ts'
 
 export interface SqliteMetadataOptions {
   /** How long an operation waits for other writers when its patience does not say. Default 45,000. */
@@ -44,6 +46,8 @@ export interface SqliteMetadataOptions {
   readonly readOnly?: boolean | undefined
   /** With `readOnly`: see sqlite-reader.ts. Without it a look at a store at rest is over only when `reopen` is called. */
   readonly openings?: (() => number) | undefined
+  /** With `readOnly`: who has changed the store and not committed that yet. Reads wait for it; none is []. */
+  readonly uncommitted?: (() => Holder[]) | undefined
   /** The host has no space for the log. True: some was given back, try once more. */
   readonly onNoSpace?: (() => boolean) | undefined
 }
@@ -69,6 +73,9 @@ export class SqliteConnection {
   #waiting = 0
   #isClosed = false
   #failure: unknown
+  #batch: CommitBatch | undefined
+  /** Why changes of the batch are lost. */
+  #loss: unknown
 
   constructor(db: DatabaseSync, path: string, options: SqliteMetadataOptions) {
     this.path = path
@@ -85,7 +92,25 @@ export class SqliteConnection {
     return this.#db
   }
 
+  /** What it is called with and returns: as `Metadata.commitLate`. */
+  commitLate(alone: Alone, rows: HotRows): LateCommits {
+    this.#batch = new CommitBatch({
+      db: this.#db,
+      path: this.path,
+      alone,
+      rows,
+      onTransaction: (isActive) => this.#options.onTransaction?.(isActive),
+      onCommit: () => this.#log.noteCommit(),
+      onLost: (error) => {
+        this.#loss ??= this.#translated(error, 'commit')
+      },
+    })
+    return this.#batch
+  }
+
   get wantsCheckpoint(): boolean {
+    // SQLite does not look at the log within a transaction.
+    this.#batch?.commit()
     return this.#log.wantsCheckpoint
   }
 
@@ -103,17 +128,40 @@ export class SqliteConnection {
   /** Runs `body` in a write transaction. It may run again; when it throws, nothing of it remains. */
   write<T>(syscall: string, body: () => T, patience?: Patience): Promise<T> {
     if (this.#options.readOnly === true) return Promise.reject(openForReading(syscall))
-    return this.#retried(syscall, () => this.#transaction(body), patience)
+    const attempt = (): T => {
+      this.#batch?.commit()
+      this.#refuseAfterFailure(syscall)
+      return this.#transaction(body)
+    }
+    return this.#retried(syscall, attempt, patience)
+  }
+
+  /**
+   * The same for changes that may be committed late, together with others: `body` allocates nothing and releases nothing.
+   * `putsOff`: it can do with what hot-rows.ts says.
+   */
+  writeLate<T>(syscall: string, body: () => T, patience?: Patience, putsOff = false): Promise<T> {
+    const batch = this.#batch
+    if (batch === undefined) return this.write(syscall, body, patience)
+    const attempt = (): T =>
+      this.#mayBatch(batch, syscall) ? this.#batched(batch, body, putsOff) : this.#transaction(body)
+    return this.#retried(syscall, attempt, patience)
   }
 
   /** Runs `body`, one statement that reads. */
   read<T>(syscall: string, body: () => T): Promise<T> {
-    return this.#retried(syscall, body)
+    return this.#retried(syscall, () => {
+      this.#batch?.writeRows()
+      return body()
+    })
   }
 
   /** Runs `body`, several statements that must see one state, in a read transaction. */
   readConsistently<T>(syscall: string, body: () => T): Promise<T> {
-    return this.#retried(syscall, () => this.consistently(body))
+    return this.#retried(syscall, () => {
+      this.#batch?.commit()
+      return this.consistently(body)
+    })
   }
 
   /** Runs `body`, which reads, at once. EAGAIN where `read` would wait: only while a crashed pool's log is recovered. */
@@ -121,6 +169,7 @@ export class SqliteConnection {
     this.#refuseAfterFailure(syscall)
     for (const ms of SPINS_MS) {
       try {
+        this.#batch?.writeRows()
         return body()
       } catch (error) {
         if (!isBusy(error)) throw this.#translated(error, syscall)
@@ -143,6 +192,7 @@ export class SqliteConnection {
 
   /** Everything committed before the call is durable when it resolves. */
   async sync(): Promise<void> {
+    this.#batch?.commit()
     this.#refuseAfterFailure('fsync')
     try {
       await this.#log.sync()
@@ -159,6 +209,7 @@ export class SqliteConnection {
     if (this.#options.readOnly === true) throw openForReading('checkpoint')
     // Off the event loop first; what SQLite itself syncs before it copies the log is then little.
     await this.sync()
+    this.#batch?.commit()
     try {
       this.#log.checkpoint()
     } catch (error) {
@@ -168,12 +219,32 @@ export class SqliteConnection {
 
   /** Ends the connection. Whoever waits for the lock gets EBADF, before this resolves. */
   async close(): Promise<void> {
+    this.#batch?.commit()
     this.#isClosed = true
     while (this.#waiting > 0) await pause(1)
     await this.#log.close()
     if (!this.#db.isOpen) return
     if (this.#hasFailed && this.#options.readOnly !== true) keepFromMoving(this.path)
     this.#db.close()
+  }
+
+  #mayBatch(batch: CommitBatch, syscall: string): boolean {
+    const mayBatch = batch.mayTake()
+    // What was open may be lost.
+    this.#refuseAfterFailure(syscall)
+    return mayBatch
+  }
+
+  #batched<T>(batch: CommitBatch, body: () => T, putsOff: boolean): T {
+    assert(!this.#isActive, 'a callback of the metadata started another transaction')
+    this.#isActive = true
+    try {
+      return batch.run(body, putsOff)
+    } finally {
+      // Before the commit, of which only those could know who are not there.
+      this.marks.end()
+      this.#isActive = false
+    }
   }
 
   #transaction<T>(body: () => T): T {
@@ -203,7 +274,10 @@ export class SqliteConnection {
   #retried<T>(syscall: string, attempt: () => T, patience?: Patience): Promise<T> {
     // Before, not after: what was committed is to be told at once. Never in a callback, which must not begin another.
     const turn = this.#isActive ? undefined : turnIfDue()
-    if (turn !== undefined) return turn.then(() => this.#retried(syscall, attempt, patience))
+    if (turn !== undefined) {
+      this.#batch?.commit()
+      return turn.then(() => this.#retried(syscall, attempt, patience))
+    }
     try {
       this.#refuseAfterFailure(syscall)
       patience?.signal?.throwIfAborted()
@@ -291,6 +365,7 @@ export class SqliteConnection {
   #refuseAfterFailure(syscall: string): void {
     if (this.#isClosed) throw systemError('EBADF', 'the pool was closed meanwhile', { syscall, path: this.path })
     if (this.#hasFailed) throw syncHasFailed(syscall, this.path, this.#failure)
+    if (this.#loss !== undefined) throw changesAreLost(syscall, this.path, this.#loss)
   }
 
   get #hasFailed(): boolean {
@@ -309,21 +384,5 @@ function canBeWritten(path: string): boolean {
     return true
   } catch {
     return false
-  }
-}
-
-/** The first of the bytes by whose locks SQLite says that somebody uses meta.db. */
-const SHARED_FIRST = 0x4000_0002
-
-/**
- * Keeps SQLite from moving the log into meta.db when its last connection goes, at the latest with this process. After a
- * failed sync the page cache may have less of the log than SQLite thinks, and SQLite does not check what it moves; it does
- * when the next opening recovers. The descriptor is left open on purpose: closing it would end the lock, and SQLite's.
- */
-function keepFromMoving(path: string): void {
-  try {
-    tryLock(openSync(path, 'r'), SHARED_FIRST, 'shared')
-  } catch {
-    // It will be moved, then: in nearly every case the page cache has all of it.
   }
 }

@@ -91,6 +91,7 @@ export async function openSqliteMetadata(path: string, options: SqliteMetadataOp
 
 async function openedForReading(path: string, options: SqliteMetadataOptions): Promise<SqliteReader> {
   const openings = options.openings ?? (() => 0)
+  const uncommitted = options.uncommitted ?? (() => [])
   const look = await lookAt(path, openings)
   const { db } = look
   try {
@@ -100,7 +101,7 @@ async function openedForReading(path: string, options: SqliteMetadataOptions): P
       checkSchema(db, path)
       return readProperties(db, path)
     })
-    return new SqliteReader(connection, properties, look, openings)
+    return new SqliteReader(connection, properties, look, { openings, uncommitted })
   } catch (error) {
     if (db.isOpen) db.close()
     throw translated(error, 'open', path)

@@ -13,6 +13,7 @@ import { access, constants } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import type { Holder } from '../errors.ts'
 import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
 import type { Layout, PoolProperties } from './metadata.ts'
@@ -38,19 +39,33 @@ export interface Look {
 /** How often somebody has opened the store to write: goes up after the log was made, and before the first change. */
 export type Openings = () => number
 
+/** Who has changed the store and not committed that yet: somebody who believes to be alone, since nobody knows of who only reads. */
+export type Uncommitted = () => Holder[]
+
+/** How long such changes are waited for. They take about a millisecond, unless their process is stopped. */
+const COMMIT_TIMEOUT_MS = 45_000
+const COMMIT_PAUSE_MS = 1
+
 export class SqliteReader extends SqliteStore {
   readonly #path: string
   readonly #openings: Openings
+  readonly #uncommitted: Uncommitted
   #isAtRest: boolean
   #seenOpenings: number
   #reopening: Promise<void> | undefined
   #isClosed = false
 
   /** The format of what is looked at is checked. */
-  constructor(connection: SqliteConnection, properties: PoolProperties, look: Look, openings: Openings) {
+  constructor(
+    connection: SqliteConnection,
+    properties: PoolProperties,
+    look: Look,
+    { openings, uncommitted }: { readonly openings: Openings; readonly uncommitted: Uncommitted },
+  ) {
     super(connection, properties)
     this.#path = connection.path
     this.#openings = openings
+    this.#uncommitted = uncommitted
     this.#isAtRest = look.isAtRest
     this.#seenOpenings = look.openings
   }
@@ -70,8 +85,9 @@ export class SqliteReader extends SqliteStore {
   }
 
   override layoutNow(ino: InodeNumber): Layout | undefined {
-    const layout = this.#isOver() ? undefined : super.layoutNow(ino)
-    if (!this.#isOver()) return layout
+    const mustWait = this.#isOver() || this.#uncommitted().length > 0
+    const layout = mustWait ? undefined : super.layoutNow(ino)
+    if (!mustWait && !this.#isOver()) return layout
     throw systemError('EAGAIN', 'the metadata have to be looked at afresh', { syscall: 'layout', path: this.#path })
   }
 
@@ -81,13 +97,35 @@ export class SqliteReader extends SqliteStore {
   }
 
   protected override read<T>(syscall: string, body: () => T): Promise<T> {
-    return this.#isAtRest ? this.#upToDate(() => super.read(syscall, body)) : super.read(syscall, body)
+    return this.#whenCommitted(syscall, () =>
+      this.#isAtRest ? this.#upToDate(() => super.read(syscall, body)) : super.read(syscall, body),
+    )
   }
 
   protected override readConsistently<T>(syscall: string, body: () => T): Promise<T> {
-    return this.#isAtRest
-      ? this.#upToDate(() => super.readConsistently(syscall, body))
-      : super.readConsistently(syscall, body)
+    return this.#whenCommitted(syscall, () =>
+      this.#isAtRest
+        ? this.#upToDate(() => super.readConsistently(syscall, body))
+        : super.readConsistently(syscall, body),
+    )
+  }
+
+  /** What had been carried out before the call is to be seen, and what is read may be kept under marks that were loaded before (solitude.ts). */
+  #whenCommitted<T>(syscall: string, read: () => Promise<T>): Promise<T> {
+    return this.#uncommitted().length === 0 ? read() : this.#afterCommit(syscall, read)
+  }
+
+  async #afterCommit<T>(syscall: string, read: () => Promise<T>): Promise<T> {
+    const deadline = performance.now() + COMMIT_TIMEOUT_MS
+    for (;;) {
+      const holders = this.#uncommitted()
+      if (holders.length === 0) return read()
+      if (performance.now() >= deadline) {
+        const what = 'the last changes of the metadata are not committed by who made them; is that process stopped?'
+        throw systemError('ETIMEDOUT', what, { syscall, path: this.#path, holders })
+      }
+      await pause(COMMIT_PAUSE_MS)
+    }
   }
 
   /** Whether somebody has opened the store to write since this look at rest. */

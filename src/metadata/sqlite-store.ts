@@ -63,6 +63,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('scandir', () => this.#tables.names.entries(directory, after, limit))
   }
 
+  nameOf(ino: InodeNumber): Promise<{ parent: InodeNumber; name: string } | undefined> {
+    return this.read('lookup', () => this.#tables.names.nameOf(ino))
+  }
+
   pathOf(ino: InodeNumber): Promise<string | undefined> {
     return this.read('lookup', () => this.#tables.names.pathOf(ino))
   }
@@ -76,11 +80,11 @@ export class SqliteStore implements contract.Metadata {
     claim?: (ino: InodeNumber) => void,
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
-    return this.#connection.write('open', () => this.#tables.nameChanges.create(request, claim), patience)
+    return this.#connection.writeLate('open', () => this.#tables.nameChanges.create(request, claim), patience, true)
   }
 
   link(request: contract.LinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
-    return this.#connection.write('link', () => this.#tables.nameChanges.link(request), patience)
+    return this.#connection.writeLate('link', () => this.#tables.nameChanges.link(request), patience)
   }
 
   unlink(
@@ -88,11 +92,11 @@ export class SqliteStore implements contract.Metadata {
     decide: contract.DecideLastName,
     patience?: contract.Patience,
   ): Promise<contract.NameLoss> {
-    return this.#connection.write('unlink', () => this.#tables.nameChanges.unlink(request, decide), patience)
+    return this.#connection.writeLate('unlink', () => this.#tables.nameChanges.unlink(request, decide), patience, true)
   }
 
   removeDirectory(request: contract.UnlinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
-    return this.#connection.write('rmdir', () => this.#tables.nameChanges.removeDirectory(request), patience)
+    return this.#connection.writeLate('rmdir', () => this.#tables.nameChanges.removeDirectory(request), patience)
   }
 
   rename(
@@ -100,7 +104,7 @@ export class SqliteStore implements contract.Metadata {
     decide: contract.DecideLastName,
     patience?: contract.Patience,
   ): Promise<contract.NameLoss> {
-    return this.#connection.write('rename', () => this.#tables.renames.rename(request, decide), patience)
+    return this.#connection.writeLate('rename', () => this.#tables.renames.rename(request, decide), patience)
   }
 
   setAttributes(
@@ -108,7 +112,7 @@ export class SqliteStore implements contract.Metadata {
     change: contract.AttributeChange,
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
-    return this.#connection.write('setattr', () => changeAttributes(this.#tables, ino, change), patience)
+    return this.#connection.writeLate('setattr', () => changeAttributes(this.#tables, ino, change), patience)
   }
 
   xattrs(ino: InodeNumber): Promise<string[]> {
@@ -126,11 +130,15 @@ export class SqliteStore implements contract.Metadata {
     { mode, nowNs }: { readonly mode: contract.XattrMode; readonly nowNs: bigint },
     patience?: contract.Patience,
   ): Promise<void> {
-    return this.#connection.write('setxattr', () => this.#tables.xattrs.set(ino, name, value, mode, nowNs), patience)
+    return this.#connection.writeLate(
+      'setxattr',
+      () => this.#tables.xattrs.set(ino, name, value, mode, nowNs),
+      patience,
+    )
   }
 
   removeXattr(ino: InodeNumber, name: string, nowNs: bigint, patience?: contract.Patience): Promise<void> {
-    return this.#connection.write('removexattr', () => this.#tables.xattrs.remove(ino, name, nowNs), patience)
+    return this.#connection.writeLate('removexattr', () => this.#tables.xattrs.remove(ino, name, nowNs), patience)
   }
 
   // ---- layout ----
@@ -196,6 +204,10 @@ export class SqliteStore implements contract.Metadata {
     return this.read('busy', () => this.#tables.space.busyExtents(limit))
   }
 
+  busyExtentsToFree(limit: number): Promise<contract.BusyExtent[]> {
+    return this.read('busy', () => this.#tables.space.busyExtentsToFree(limit))
+  }
+
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {
     const body = () => {
       const runs = ids.map((id) => this.#tables.space.takeBusy(id)).filter((run) => run !== undefined)
@@ -240,6 +252,10 @@ export class SqliteStore implements contract.Metadata {
   }
 
   // ---- durability ----
+
+  commitLate(alone: contract.Alone): contract.LateCommits {
+    return this.#connection.commitLate(alone, this.#tables.hotRows)
+  }
 
   sync(): Promise<void> {
     return this.#connection.sync()

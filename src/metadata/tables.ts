@@ -1,6 +1,7 @@
 /** The tables of one database and the operations on them, put together. Each method of theirs is called inside of a transaction. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { ExtentTable } from './extents.ts'
+import { HotRows } from './hot-rows.ts'
 import { InodeTable } from './inodes.ts'
 import { LayoutChanges } from './layout-change.ts'
 import { LostAndFound } from './lost-and-found.ts'
@@ -14,6 +15,7 @@ import type { TransactionMarks } from './transaction-marks.ts'
 import { XattrTable } from './xattrs.ts'
 
 export class Tables {
+  readonly hotRows: HotRows
   readonly inodes: InodeTable
   readonly names: NameTable
   readonly xattrs: XattrTable
@@ -27,7 +29,8 @@ export class Tables {
   readonly orphans: StatementSync
 
   constructor(db: DatabaseSync, marks: TransactionMarks) {
-    this.inodes = new InodeTable(db, marks)
+    this.hotRows = new HotRows(db)
+    this.inodes = new InodeTable(db, marks, this.hotRows)
     this.space = new SpaceTable(db)
     this.extents = new ExtentTable(db)
     this.names = new NameTable(db, this.inodes, marks)

@@ -3,12 +3,13 @@
  *
  * It is the only file of the store that may be opened beside SQLite: it carries no locks. Only `SqliteConnection` calls.
  */
-import { statSync } from 'node:fs'
+import { openSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { codeOf } from '../errors.ts'
+import { tryLock } from '../platform/file-lock.ts'
 import { PAGE_SIZE } from './schema.ts'
 
 /** Bytes of one frame: a page and its header. */
@@ -142,4 +143,20 @@ export class WriteAheadLog {
 
 function framesOf(statement: StatementSync): [isBusy: number, frames: number, done: number] {
   return statement.get() as unknown as [number, number, number]
+}
+
+/** The first of the bytes by whose locks SQLite says that somebody uses meta.db. */
+const SHARED_FIRST = 0x4000_0002
+
+/**
+ * Keeps SQLite from moving the log into meta.db when its last connection goes, at the latest with this process. After a
+ * failed sync the page cache may have less of the log than SQLite thinks, and SQLite does not check what it moves; it does
+ * when the next opening recovers. The descriptor is left open on purpose: closing it would end the lock, and SQLite's.
+ */
+export function keepFromMoving(path: string): void {
+  try {
+    tryLock(openSync(path, 'r'), SHARED_FIRST, 'shared')
+  } catch {
+    // It will be moved, then: in nearly every case the page cache has all of it.
+  }
 }

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 
+import { codeOf, systemError } from '../errors.ts'
 import { callFailed, lastErrno, libc, retryInterrupted } from './libc.ts'
 
 const FALLOC_FL_KEEP_SIZE = 1
@@ -45,12 +46,25 @@ export function allocateSpace(fd: number, offset: number, length: number): void 
   fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length, 'reserve space in a file')
 }
 
+/** EFBIG, for who wanted a file of `size` bytes. */
+export const tooLongForHost = (size: number, syscall: string): Error =>
+  systemError(
+    'EFBIG',
+    `the host has no files of ${size} bytes (ext4, with blocks of 4 KiB: 16 TiB less 4 KiB); take a smaller size, put the ` +
+      'pool on XFS, btrfs or tmpfs, or look at ulimit -f',
+    { syscall },
+  )
+
 /**
  * Makes the file at least so long, never shorter, whoever else does the same at the same time (which ftruncate(2) cannot).
  * Its last byte gets space. ENOSPC, EFBIG.
  */
 export function extendTo(fd: number, size: number): void {
-  fallocate(fd, 0, size - 1, 1, 'make a file longer')
+  try {
+    fallocate(fd, 0, size - 1, 1, 'make a file longer')
+  } catch (error) {
+    throw codeOf(error) === 'EFBIG' ? tooLongForHost(size, 'fallocate') : error
+  }
 }
 
 /** Gives the space of these bytes back; they read as zeros. Idempotent, and never fails for lack of space. 10 µs and up. */

@@ -44,6 +44,7 @@ interface Libc {
   socketpair(domain: number, type: number, protocol: number, fds: Uint8Array): number
   recvmsg(fd: number, message: Uint8Array, flags: number): number
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number
+  sendmsg(fd: number, message: Uint8Array, flags: number): number
 }
 
 /** `_SC_PAGESIZE` of unistd.h, the same in glibc and musl. */
@@ -101,6 +102,7 @@ function load(): Loaded {
     socketpair: library.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     recvmsg: library.func('int64_t recvmsg(int fd, void *message, int flags)'),
     send: library.func('int64_t send(int fd, void *bytes, size_t length, int flags)'),
+    sendmsg: library.func('int64_t sendmsg(int fd, void *message, int flags)'),
   }
   return { koffi: module, calls }
 }

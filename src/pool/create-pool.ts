@@ -27,7 +27,10 @@ import { LockByte, poolDirectory } from './pool-directory.ts'
 import { SharedTable } from './shared-table.ts'
 
 export interface CreatePoolOptions extends OpenPoolOptions {
-  /** Bytes of the device, rounded down to blocks of 4096: 1 MiB to 16 TiB. Sparse: the host's space is taken as files need it. */
+  /**
+   * Bytes of the device, rounded down to blocks of 4096: 1 MiB to 16 TiB less 4 KiB, on ext4 less 8 KiB. Sparse: the host's
+   * space is taken as files need it.
+   */
   sizeBytes: number
   /** What a layout change does about pinned blocks; default 'sequester'. */
   busy?: BusyPolicy
@@ -39,7 +42,7 @@ export interface CreatePoolOptions extends OpenPoolOptions {
 
 const LEAST_BLOCKS = 256
 
-/** Makes a pool in `path`, which must be missing or empty, and opens it. EEXIST, ENOTEMPTY, ENOSPC, EACCES, ENOLCK. */
+/** Makes a pool in `path`, which must be missing or empty, and opens it. EEXIST, ENOTEMPTY, ENOSPC, EFBIG, EACCES, ENOLCK. */
 export async function createPool(path: string, options: CreatePoolOptions): Promise<Pool> {
   assertSupportedPlatform()
   const blocks = Math.floor(checkBytes('sizeBytes', options.sizeBytes) / BLOCK_SIZE)

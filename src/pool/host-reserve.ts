@@ -6,6 +6,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { codeOf } from '../errors.ts'
 import { allocateSpace } from '../platform/file-space.ts'
+import { requireOwnFile } from './own-file.ts'
 
 const RESERVE_BYTES = 4 << 20
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants
@@ -43,6 +44,7 @@ export class HostReserve {
   #use<T>(action: (fd: number) => T): T {
     const fd = openSync(this.#path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
     try {
+      requireOwnFile(fstatSync(fd), this.#path)
       return action(fd)
     } finally {
       closeSync(fd)

@@ -11,7 +11,7 @@ import { TABLE_WORDS } from '../layout/format.ts'
 import type { TableMemory } from '../layout/surroundings.ts'
 import type { Words } from '../layout/words.ts'
 import { MappedWords } from '../layout/words.ts'
-import { MAX_SLOTS } from '../layout/table-counts.ts'
+import { damagedTable, MAX_SLOTS } from '../layout/table-counts.ts'
 import { isAnyLocked, isLocked } from '../platform/file-lock.ts'
 import type { MappedMemory } from '../platform/memory-map.ts'
 import { mapForReading } from '../platform/memory-map.ts'
@@ -19,7 +19,7 @@ import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte } from './pool-directory.ts'
 import { CHUNK_BYTES, SLOT_BYTES, WORD_BYTES } from './shared-table.ts'
 
-const { O_NOFOLLOW, O_RDONLY } = constants
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 class ReadOnlyWords extends MappedWords {
   override store(): never {
@@ -97,7 +97,9 @@ export class ObservedTable implements TableMemory {
   }
 
   #map(fd: number, path: string, offset: number, length: number): Words {
-    if (fstatSync(fd).size < offset + length) {
+    const file = fstatSync(fd)
+    if (!file.isFile()) throw damagedTable(`${path} is no regular file`)
+    if (file.size < offset + length) {
       const explanation = 'the file is shorter than it must be; have somebody who may write open the pool once'
       throw systemError('EUCLEAN', explanation, { syscall: 'open', path })
     }
@@ -111,7 +113,8 @@ export class ObservedTable implements TableMemory {
 
 function open(path: string): number {
   try {
-    return openSync(path, O_RDONLY | O_NOFOLLOW)
+    // O_NONBLOCK: a pipe put there must not keep us waiting.
+    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     const code = codeOf(error)
     if (code === 'EACCES') {
@@ -122,6 +125,7 @@ function open(path: string): number {
       const explanation = 'the pool has no pin table yet; have somebody who may write open it once'
       throw systemError(code, explanation, { syscall: 'open', path })
     }
+    if (code === 'ELOOP') throw damagedTable(`${path} is no regular file`)
     throw error
   }
 }

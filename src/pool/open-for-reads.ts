@@ -10,7 +10,9 @@ import { ReadOnlyDevice } from '../device/read-only-device.ts'
 import { TableMarks } from '../layout/change-marks.ts'
 import { Table } from '../layout/format.ts'
 import { ObserverTable } from '../layout/observer.ts'
+import { participantOf } from '../layout/holders.ts'
 import { requireTable } from '../layout/pin-table.ts'
+import { batchOwnerIn } from '../layout/solitude.ts'
 import type { StuckWaits } from '../layout/stuck-waits.ts'
 import { requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -33,10 +35,15 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
     requireOwnVersion(memory, directory.path)
     if (memory.isAnybodyAlive()) requireTable(memory)
     const table = new ObserverTable(memory, (slot) => memory.isAlive(slot), systemClock, directory.path)
+    const witness = { commandLine: commandLineOf, takenAt: () => undefined }
     metadata = await openSqliteMetadata(directory.metadata, {
       readOnly: true,
       onWait: (operation, wouldEndWith) => stuckWaits.begin(operation, wouldEndWith),
       openings: () => memory.table.load(Table.openings),
+      uncommitted: () => {
+        const owner = batchOwnerIn(table)
+        return owner === undefined ? [] : [{ ...participantOf(table, witness, owner), kind: 'transaction' }]
+      },
     })
     const device = new ReadOnlyDevice(directory.device, metadata.properties.blockCount)
     ends.defer(() => device.close())
@@ -49,7 +56,7 @@ export async function openForReads(directory: PoolDirectory, stuckWaits: StuckWa
       marks: new TableMarks(memory),
       device,
       copyMemory: { bytes: (start, length) => device.read(start, length) },
-      witness: { commandLine: commandLineOf, takenAt: () => undefined },
+      witness,
       space: new FreeSpaceMaker({ table, metadata, device, reclaimLock }),
       reserve: new HostReserve(directory.reserve),
       leave: () => ends.dispose(),

@@ -22,6 +22,7 @@ import { reclaimIdleLostFiles } from '../layout/lost-and-found.ts'
 import { PinTable, requireTable, resetTable } from '../layout/pin-table.ts'
 import { PunchMarks } from '../layout/punch-marks.ts'
 import { SharedDevice } from '../layout/shared-device.ts'
+import { enter } from '../layout/solitude.ts'
 import { StuckWaits } from '../layout/stuck-waits.ts'
 import { forgetOtherVersion, isOfOtherVersion, requireOwnVersion } from '../layout/table-version.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -32,7 +33,7 @@ import type { Foundations } from './foundations.ts'
 import { FILES } from './foundations.ts'
 import { FreeSpaceMaker } from './free-space-maker.ts'
 import { openForReads } from './open-for-reads.ts'
-import { requirePool, requireWritable, takeOpeningLock } from './opening.ts'
+import { OPENING_TIMEOUT_MS, requirePool, requireWritable, takeOpeningLock } from './opening.ts'
 import { Pool } from './pool.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 import { LockByte, poolDirectory } from './pool-directory.ts'
@@ -111,6 +112,7 @@ export async function openPoolOn(foundations: Foundations, path: string, options
       commandLine: commandLineOf,
       takenAt: (record: number): string | undefined => pool?.takenAt(record),
     }
+    await enter(table, OPENING_TIMEOUT_MS, path, () => transactionHolders(table, witness))
     const reserve = new HostReserve(directory.reserve)
     const marks = new TableMarks(shared)
     let transactionSinceMs = performance.now()

@@ -3,12 +3,17 @@ import { accessSync, constants, existsSync, lstatSync, statSync } from 'node:fs'
 import { codeOf, systemError } from '../errors.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 
-const OPENING_TIMEOUT_MS = 45_000
+export const OPENING_TIMEOUT_MS = 45_000
 const OPENING_PAUSE_MS = 5
 
 export function requirePool(directory: PoolDirectory): void {
   const { path } = directory
-  if (!statSync(path).isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
+  const entry = statSync(path, { throwIfNoEntry: false })
+  if (entry === undefined) {
+    const what = 'there is no such directory; make a pool there with createPool or "holdfast mkfs"'
+    throw systemError('ENOENT', what, { syscall: 'open', path })
+  }
+  if (!entry.isDirectory()) throw systemError('ENOTDIR', 'a pool is a directory', { syscall: 'open', path })
   accessSync(path, constants.R_OK | constants.X_OK)
   for (const file of [directory.metadata, directory.device, directory.pins]) {
     if (existsSync(file)) continue

@@ -29,6 +29,9 @@ import type { FreeSpaceMaker } from './free-space-maker.ts'
 import type { HostReserve } from './host-reserve.ts'
 import { LostAndFound } from './lost-and-found.ts'
 import { parseFlags } from './open-flags.ts'
+import type { OpenInode } from '../files/open-inode.ts'
+import type { Pin } from './pin.ts'
+import { pinKnown } from './pin-known.ts'
 import { OwnLeases } from './own-leases.ts'
 import { OwnPins } from './own-pins.ts'
 import type { PoolStats } from './pool-stats.ts'
@@ -148,6 +151,12 @@ export class Pool extends PoolTree implements AsyncDisposable {
     throw systemError('ENOENT', `no file with a name has the inode number ${ino}`, { syscall: 'open', path })
   }
 
+  /** For this project's own front ends: see pin-known.ts. */
+  pinKnown(open: OpenInode, path: string): Pin | undefined {
+    this.mustBeOpen('pin')
+    return pinKnown(this.fileSystem, this.ownPins, open, path)
+  }
+
   /** Everything pinned in the pool, by any process; of one file when `path` is given. */
   async pins(options: { path?: string } = {}): Promise<Holder[]> {
     this.mustBeOpen('pins')
@@ -192,7 +201,8 @@ export class Pool extends PoolTree implements AsyncDisposable {
 
   /**
    * Makes the pool larger while it is in use, for every participant at once; durable when it resolves. Never smaller: a
-   * size that is not above the present one is a RangeError. The host's space is taken as files need it.
+   * size that is not above the present one is a RangeError. The host's space is taken as files need it. EFBIG:
+   * the host has no such large files.
    */
   async grow(sizeBytes: number): Promise<void> {
     this.mustBeOpen('grow')

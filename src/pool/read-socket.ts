@@ -15,7 +15,6 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 import { isatty } from 'node:tty'
 import { duplicateDescriptor } from '../platform/descriptor.ts'
 import { closedEarly } from './closed-early.ts'
@@ -38,8 +37,7 @@ const handleOf = (socket: Socket): StreamHandle | null | undefined =>
 
 /** The descriptor of a plain socket or pipe that can be read straight into blocks now; undefined for all else. */
 export function descriptorOf(source: Readable): number | undefined {
-  if (!(source instanceof Socket) || source instanceof TLSSocket || source.connecting || source.destroyed)
-    return undefined
+  if (!(source instanceof Socket) || 'encrypted' in source || source.connecting || source.destroyed) return undefined
   const fd = handleOf(source)?.fd
   return fd === undefined || fd < 0 || isatty(fd) ? undefined : fd
 }

@@ -10,7 +10,7 @@
  * The boot, the mounting and the file that were made sound are remembered in a file, written after the flush. Price: a punch
  * for each free run and an allocation for each mapped run (files lie together, so runs are few); no file is read.
  */
-import { closeSync, constants, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Device } from '../device/device.ts'
 import { codeOf, systemError } from '../errors.ts'
@@ -18,6 +18,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import { mountedInstance } from '../platform/mounted-file-system.ts'
 import { bootId } from '../platform/process-identity.ts'
 import type { Run } from '../units.ts'
+import { requireOwnFile } from './own-file.ts'
 import type { PoolDirectory } from './pool-directory.ts'
 
 const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
@@ -72,6 +73,8 @@ function refuseOverlap(free: readonly Run[], mapped: readonly Run[]): void {
 
 function readIfThere(path: string): string | undefined {
   try {
+    // Before it is opened: a pipe would keep us waiting.
+    requireOwnFile(lstatSync(path), path)
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined

@@ -37,7 +37,11 @@ export class Remainder {
 
   /** The next bytes in one piece: at most `most` of them, none only at the end. ESTALE. */
   next(most: number): Uint8Array {
-    return this.list(most, 1)[0] ?? new Uint8Array()
+    const view = this.#views[this.#view]
+    if (view === undefined) return new Uint8Array()
+    this.#mustBeHeld(view)
+    // A view costs 60 ns.
+    return this.#offset === 0 && most >= view.length ? view : view.subarray(this.#offset, this.#offset + most)
   }
 
   /** The next bytes, at most `most` of them, in at most `mostViews` pieces. Goes through nothing. ESTALE. */

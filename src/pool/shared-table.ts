@@ -153,6 +153,8 @@ export class SharedTable implements TableMemory {
     // may have found no space, or died, before that.
     const file = fstatSync(fd)
     if (!file.isFile()) throw damagedTable('one of its files is no regular file')
+    // It would be made longer, and written to, wherever the other name is.
+    if (file.nlink > 1) throw damagedTable('one of its files has a second name')
     const { size, mode, uid } = file
     const isNew = size === 0 && uid === process.geteuid?.()
     if (isNew && permissionsOf(mode) !== this.#permissions) fchmodSync(fd, this.#permissions)

@@ -1,21 +1,9 @@
 /** What `stat` says of an inode. */
-import type { BusyPolicy, DaxMode, Inode, InodeKind } from '../metadata/metadata.ts'
+import type { BusyPolicy, DaxMode, Inode } from '../metadata/metadata.ts'
 import { BLOCK_SIZE } from '../units.ts'
+import { Kinds, TYPE_BITS } from './kinds.ts'
 
-const S_IFMT = 0o170_000
-
-/** The type bits of `mode`, as in stat(2). */
-export const TYPE_BITS: Readonly<Record<InodeKind, number>> = {
-  fifo: 0o010_000,
-  character: 0o020_000,
-  directory: 0o040_000,
-  block: 0o060_000,
-  file: 0o100_000,
-  symlink: 0o120_000,
-  socket: 0o140_000,
-}
-
-export class Stat {
+export class Stat extends Kinds {
   readonly ino: number
   /** Type and permission bits, as in node:fs. */
   readonly mode: number
@@ -41,6 +29,7 @@ export class Stat {
   readonly dax: DaxMode | undefined
 
   constructor(inode: Inode) {
+    super()
     this.ino = inode.ino
     this.mode = inode.mode | TYPE_BITS[inode.kind]
     this.nlink = inode.nlink
@@ -73,38 +62,6 @@ export class Stat {
 
   get birthtime(): Date {
     return dateOf(this.birthtimeNs)
-  }
-
-  isFile(): boolean {
-    return this.#is('file')
-  }
-
-  isDirectory(): boolean {
-    return this.#is('directory')
-  }
-
-  isSymbolicLink(): boolean {
-    return this.#is('symlink')
-  }
-
-  isFIFO(): boolean {
-    return this.#is('fifo')
-  }
-
-  isSocket(): boolean {
-    return this.#is('socket')
-  }
-
-  isCharacterDevice(): boolean {
-    return this.#is('character')
-  }
-
-  isBlockDevice(): boolean {
-    return this.#is('block')
-  }
-
-  #is(kind: InodeKind): boolean {
-    return (this.mode & S_IFMT) === TYPE_BITS[kind]
   }
 }
 

@@ -14,9 +14,7 @@
  * empty. It gets copies, one at a time; an abort leaves the target as it is, with whole pieces in it.
  */
 import type { EventEmitter } from 'node:events'
-import { OutgoingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { closedEarly } from './closed-early.ts'
 import { Remainder } from './remainder.ts'
 import { Turns } from './turns.ts'
@@ -65,10 +63,15 @@ export function writeToStream(
 
 /** The socket or pipe that reads the blocks itself. Undefined: none, or none yet. */
 function connectionOf(target: ByteSink): Socket | undefined {
-  const connection: unknown = target instanceof OutgoingMessage ? target.socket : target
+  const connection: unknown = target instanceof Socket ? target : socketOfMessage(target)
   if (!(connection instanceof Socket)) return undefined
   // TLS encrypts, which is a copy already. Node's stdout and stderr ignore destroy(): nothing would take queued blocks back.
-  return connection instanceof TLSSocket || '_isStdio' in connection ? undefined : connection
+  return 'encrypted' in connection || '_isStdio' in connection ? undefined : connection
+}
+
+/** Imported, node:http would be a fifth of what the import of this library takes; who has a message has loaded it. */
+function socketOfMessage(target: ByteSink): unknown {
+  return target instanceof process.getBuiltinModule('node:http').OutgoingMessage ? target.socket : undefined
 }
 
 function inParts(view: Uint8Array): Uint8Array[] {

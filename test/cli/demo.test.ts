@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-
 import type { DemoReport } from '../../src/cli/demo/demo.ts'
+import { hasEnded } from '../../src/platform/process-identity.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const MIB = 1 << 20
@@ -83,7 +83,7 @@ test('Ctrl-C in the middle of the demo ends its processes, removes its directory
   assert.equal((await demo.ended).code, 130)
   assert.deepEqual(readdirSync(temporary), [])
   assert.deepEqual(
-    children.filter((pid) => existsSync(`/proc/${pid}`)),
+    children.filter((pid) => !hasEnded(Number(pid))),
     [],
   )
 })

@@ -9,11 +9,10 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import '../support/compile-cache.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const main = join(root, 'src', 'cli', 'main.ts')
-/** Types stripped once and not for each child: two thirds of its start. */
-const compileCache = join(root, 'node_modules', '.cache', 'node-compile')
+export const main = join(root, 'src', 'cli', 'main.ts')
 
 export interface Ended {
   /** 128 + the number when a signal ended it. */
@@ -25,9 +24,7 @@ export interface Ended {
 }
 
 export function startHoldfast(args: readonly string[], program = main): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, NO_COLOR: '1', NODE_COMPILE_CACHE: compileCache },
-  })
+  return spawn(process.execPath, [program, ...args], { env: { ...process.env, NO_COLOR: '1' } })
 }
 
 export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { holdfast, mustRun, temporaryDirectory } from './run-holdfast.ts'
+import { holdfast, main, mustRun, temporaryDirectory } from './run-holdfast.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -65,11 +65,17 @@ test('--version is that of the package', async () => {
   assert.equal((await mustRun(['--version'])).text, `${version}\n`)
 })
 
+test('an older Node.js is told so, before it meets syntax that it does not know', async () => {
+  const old = `Object.defineProperty(process.versions, 'node', { value: '20.19.0' })`
+  const { code, text, errors } = await holdfast([main, '--help'], '', `--import=data:text/javascript,${old}`)
+  assert.deepEqual([code, text, errors], [1, '', 'holdfast: this is Node.js 20.19.0; it takes 24 or later\n'])
+})
+
 test('a pool that is none ends with 1 and says so', async (t) => {
   const directory = temporaryDirectory(t)
   const [missing, none] = await Promise.all([holdfast(['ls', join(directory, 'no')]), holdfast(['ls', directory])])
   assert.deepEqual([missing.code, none.code], [1, 1])
-  assert.match(missing.errors, /^holdfast: ls: ENOENT: /)
+  assert.match(missing.errors, /^holdfast: ls: ENOENT: there is no such directory; make a pool /)
   assert.match(none.errors, /^holdfast: ls: ENOENT: this is no pool/)
 })
 

@@ -56,7 +56,7 @@ test('promise 11: why says on one screen what a truncate waits for: pins, leases
   const { pid } = process
   assert.match(
     (await mustRun(['why', path, '/file'])).text,
-    /^\/file: inode \d+, 100k\na truncate to 0: goes on at once\n/,
+    /^\/file: inode \d+, size 100k\na truncate to 0: goes on at once\n/,
   )
   await pool.configure('/file', { busy: 'wait' })
   using pin = await file.pin({ offset: 8192, length: 5000, mode: 'read', stable: true })
@@ -69,7 +69,7 @@ test('promise 11: why says on one screen what a truncate waits for: pins, leases
   const { text } = await mustRun(['why', path, '/file'])
   assert.match(
     text,
-    /^\/file: inode \d+, 80k\na truncate to 0: waits until 1 lease is .*, and until 2 pins are released\n4k have/,
+    /^\/file: inode \d+, size 80k\na truncate to 0: waits until 1 lease is .*, and until 2 pins are released\n4k have/,
   )
   assert.match(
     text,

@@ -17,11 +17,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { codeOf } from '../../src/errors.ts'
 import type { Pool } from '../../src/index.ts'
 import { createPool, openPool } from '../../src/index.ts'
 import { allocateSpaceWhole } from '../../src/platform/file-space.ts'
+import type { Mounted } from '../device/mounted.ts'
 import { mountTemporary } from '../device/mounted.ts'
+import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
 
 const CONTENT = Buffer.alloc(200_000, 7)
@@ -41,25 +44,40 @@ function fill(path: string): void {
   closeSync(fd)
 }
 
-test('a disk that cannot write back: the sync fails, every later one too, and what was synced is there afterwards', async (t) => {
+/** An ext4 whose disk is a file on a tmpfs; or why there can be none. */
+function diskInMemory(t: TestContext): { backing: Mounted; disk: Mounted } | string {
   const backing = mountTemporary('tmpfs')
-  if (typeof backing === 'string') return t.skip(backing)
+  if (typeof backing === 'string') return backing
   t.after(() => backing.release())
   const disk = mountTemporary('ext4', backing.directory)
-  if (typeof disk === 'string') return t.skip(disk)
+  if (typeof disk === 'string') return disk
   backing.onRelease(() => disk.release())
-  const path = join(disk.directory, 'pool')
+  return { backing, disk }
+}
+
+/** A process that has made a pool there, with a file that is synced. */
+async function userOf(t: TestContext, path: string, sizeBytes: number): Promise<Participant> {
   const user = await startProcess(t)
   await user.run(
-    async (here, to, content) => {
-      here.kept.pool = await here.createPool(to, { sizeBytes: 24 << 20 })
+    async (here, to, content, size) => {
+      here.kept.pool = await here.createPool(to, { sizeBytes: size })
       await here.attach(to)
       await here.pool.writeFile('/synced', content)
       await here.pool.sync()
     },
     path,
     CONTENT,
+    sizeBytes,
   )
+  return user
+}
+
+test('a disk that cannot write back: the sync fails, every later one too, and what was synced is there afterwards', async (t) => {
+  const host = diskInMemory(t)
+  if (typeof host === 'string') return t.skip(host)
+  const { backing, disk } = host
+  const path = join(disk.directory, 'pool')
+  const user = await userOf(t, path, 24 << 20)
   const filler = join(backing.directory, 'filler')
   fill(filler)
   const broken = await user.run(async (here) => {
@@ -98,17 +116,7 @@ test('a host that goes read-only under a pool: errors, no signal, and what was s
   if (trigger === undefined) return t.skip('this kernel has no trigger_fs_error for ext4')
   host.setOption('errors=remount-ro')
   const path = join(host.directory, 'pool')
-  const user = await startProcess(t)
-  await user.run(
-    async (here, to, content) => {
-      here.kept.pool = await here.createPool(to, { sizeBytes: 4 << 20 })
-      await here.attach(to)
-      await here.pool.writeFile('/synced', content)
-      await here.pool.sync()
-    },
-    path,
-    CONTENT,
-  )
+  const user = await userOf(t, path, 4 << 20)
   writeFileSync(trigger, '1')
   const codes = await user.run(async (here, content) => {
     const said: unknown[] = [content.equals(await here.pool.readFile('/synced'))]
@@ -146,12 +154,9 @@ test('a host that goes read-only under a pool: errors, no signal, and what was s
 
 test('a disk that cannot read: who reads by copy is told EIO, who opens the metadata too, and all is there when it can again', async (t) => {
   const user = await startProcess(t)
-  const backing = mountTemporary('tmpfs')
-  if (typeof backing === 'string') return t.skip(backing)
-  t.after(() => backing.release())
-  const disk = mountTemporary('ext4', backing.directory)
-  if (typeof disk === 'string') return t.skip(disk)
-  backing.onRelease(() => disk.release())
+  const host = diskInMemory(t)
+  if (typeof host === 'string') return t.skip(host)
+  const { backing, disk } = host
   // ext4 must have nothing to write while its disk is away: every 5 s it looks.
   execFileSync('mount', ['-o', 'remount,noatime,commit=300', disk.directory])
   const [own = ''] = readdirSync(backing.directory)

@@ -1,12 +1,9 @@
 /** Starts writers (writer.ts) in processes of their own. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import '../support/compile-cache.ts'
 import type { Promised } from './remains.ts'
 import type { Word } from './writer.ts'
-
-/** Processes start three times as fast when the types are stripped from the sources once. */
-const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
 
 export interface Writer {
   /** kill -9; resolves when it is gone. */
@@ -20,7 +17,6 @@ export async function startWriter(path: string, promised: Promised): Promise<Wri
   const round = promised.count === 0 ? 1 : promised.nextRound
   const child = fork(new URL('writer.ts', import.meta.url), [path, promised.directory, String(round)], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
-    env: { ...process.env, NODE_COMPILE_CACHE },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let stderr = ''

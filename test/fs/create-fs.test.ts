@@ -72,21 +72,21 @@ test('a path is a string, a Buffer or a file: URL, from the root of the pool', a
 test('errors are those of node:fs, with its words: code, errno, syscall, path, dest', async (t) => {
   const { promises } = createFs(await temporaryPool(t))
   await promises.writeFile('/file', '')
-  const expected: [Promise<unknown>, object][] = [
-    [promises.readFile('/no'), { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no' }],
-    [promises.truncate('/no'), { code: 'ENOENT', syscall: 'open', path: '/no' }],
-    [promises.symlink('target', '/file'), { code: 'EEXIST', syscall: 'symlink', path: 'target', dest: '/file' }],
-    [promises.rename('/no', '/b'), { code: 'ENOENT', syscall: 'rename', path: '/no', dest: '/b' }],
-    [promises.copyFile('/no', '/b'), { code: 'ENOENT', syscall: 'copyfile', path: '/no', dest: '/b' }],
-    [promises.copyFile('/file', '/b', 4), { code: 'ENOTSUP', syscall: 'copyfile', path: '/file', dest: '/b' }],
-    [promises.rm('/no'), { code: 'ENOENT', syscall: 'lstat', path: '/no' }],
-    [promises.rm('/lost+found'), { code: 'ERR_FS_EISDIR', errno: 21, syscall: 'rm', name: 'SystemError' }],
-    [promises.mkdtemp('/no/x-'), { code: 'ENOENT', syscall: 'mkdtemp' }],
-    [promises.statfs('/no'), { code: 'ENOENT', syscall: 'statfs', path: '/no' }],
-    [promises.opendir('/file'), { code: 'ENOTDIR', syscall: 'opendir', path: '/file' }],
-    [promises.cp('/file', '/file'), { code: 'ERR_FS_CP_EINVAL', errno: 22, syscall: 'cp', path: '/file' }],
+  const expected: [() => Promise<unknown>, object][] = [
+    [() => promises.readFile('/no'), { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no' }],
+    [() => promises.truncate('/no'), { code: 'ENOENT', syscall: 'open', path: '/no' }],
+    [() => promises.symlink('target', '/file'), { code: 'EEXIST', syscall: 'symlink', path: 'target', dest: '/file' }],
+    [() => promises.rename('/no', '/b'), { code: 'ENOENT', syscall: 'rename', path: '/no', dest: '/b' }],
+    [() => promises.copyFile('/no', '/b'), { code: 'ENOENT', syscall: 'copyfile', path: '/no', dest: '/b' }],
+    [() => promises.copyFile('/file', '/b', 4), { code: 'ENOTSUP', syscall: 'copyfile', path: '/file', dest: '/b' }],
+    [() => promises.rm('/no'), { code: 'ENOENT', syscall: 'lstat', path: '/no' }],
+    [() => promises.rm('/lost+found'), { code: 'ERR_FS_EISDIR', errno: 21, syscall: 'rm', name: 'SystemError' }],
+    [() => promises.mkdtemp('/no/x-'), { code: 'ENOENT', syscall: 'mkdtemp' }],
+    [() => promises.statfs('/no'), { code: 'ENOENT', syscall: 'statfs', path: '/no' }],
+    [() => promises.opendir('/file'), { code: 'ENOTDIR', syscall: 'opendir', path: '/file' }],
+    [() => promises.cp('/file', '/file'), { code: 'ERR_FS_CP_EINVAL', errno: 22, syscall: 'cp', path: '/file' }],
   ]
-  for (const [promise, error] of expected) await assert.rejects(promise, error)
+  for (const [call, error] of expected) await assert.rejects(call, error)
   await assert.rejects(promises.readFile('/no'), (error: Error) => /^ENOENT: .*, open '\/no'$/.test(error.message))
 })
 

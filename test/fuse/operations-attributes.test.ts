@@ -1,7 +1,8 @@
 /** Attributes through the mount's operations: modes, owners, times, privileges, extended attributes, space. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { temporaryPool } from '../support/temporary-pool.ts'
+import type { InodeNumber } from '../../src/units.ts'
+import { openedAgain, temporaryPool } from '../support/temporary-pool.ts'
 import { name, pattern, Requests, struct, u32, u64, Valid } from './requests.ts'
 
 const getxattr = (attribute: string, size = 1000): Buffer => struct(u32(size), u32(0), name(attribute))
@@ -45,6 +46,19 @@ describe('setattr', () => {
     assert.equal(await set(2n ** 40n), 2n ** 63n - 1n)
   })
 
+  test('shows another mtime after each write in place, also within one millisecond', async (t) => {
+    const requests = new Requests(t, await temporaryPool(t))
+    const { nodeId, handle } = await requests.create(1, 'f')
+    await requests.write(nodeId, handle, 0, 'before')
+    let last = 0n
+    for (let i = 0; i < 200; i++) {
+      await requests.write(nodeId, handle, 0, `${i % 10}`)
+      const { mtimeNs } = await requests.getattr(nodeId)
+      assert.ok(mtimeNs > last, `write ${i}: ${mtimeNs} after ${last}`)
+      last = mtimeNs
+    }
+  })
+
   test('of what is gone is ESTALE, so that the kernel looks at the path again', async (t) => {
     const requests = new Requests(t, await temporaryPool(t))
     await assert.rejects(requests.setattr(99, { valid: Valid.size, size: 1 }), { code: 'ESTALE' })
@@ -70,7 +84,8 @@ describe('privileges', () => {
     const disarmed = [0o755, []]
     await arm()
     await requests.write(nodeId, handle, 0, 'by root')
-    assert.deepEqual(await left(), armed)
+    assert.deepEqual(await left(), [0o6755, []], 'the kernel keeps capabilities from direct writes no more than we do')
+    await arm()
     await requests.write(nodeId, handle, 0, 'by another', { writeFlags: 4, by: { uid: 1000, gid: 1000 } })
     assert.deepEqual(await left(), disarmed)
     await requests.write(nodeId, handle, 0, 'once more', { writeFlags: 4, by: { uid: 1000, gid: 1000 } })
@@ -97,6 +112,27 @@ describe('privileges', () => {
     await pool.setXattr('/f', 'security.capability', 'all')
     await requests.write(nodeId, handle, 0, 'again', { writeFlags: 4, by: { uid: 1000, gid: 1000 } })
     assert.deepEqual(await left(), disarmed, 'set since it was looked at last')
+  })
+
+  test('are looked for without a transaction, also when times of writes are to be stored', async (t) => {
+    const pool = await temporaryPool(t)
+    const requests = new Requests(t, pool)
+    const { nodeId, handle } = await requests.create(1, 'f')
+    const byUser = (): Promise<number> =>
+      requests.write(nodeId, handle, 0, 'in place', { writeFlags: 4, by: { uid: 1000, gid: 1000 } })
+    const { fileSystem } = pool
+    await byUser()
+    await byUser()
+    await requests.getattr(nodeId)
+    const open = fileSystem.openInodes.get(nodeId as InodeNumber)!
+    assert.ok(open.isCurrent(fileSystem), 'its own change of the times is no news')
+    await byUser()
+    await byUser()
+    assert.ok(open.isCurrent(fileSystem) && open.hasNewContent)
+    await (await openedAgain(t, pool)).chmod('/f', 0o600)
+    await byUser()
+    await byUser()
+    assert.ok(open.hasNewContent, 'stored when somebody looks')
   })
 })
 

@@ -42,6 +42,8 @@ export const name = (value: string): Field => ['text', value]
 export interface Caller {
   readonly uid?: number
   readonly gid?: number
+  /** Default 1. */
+  readonly pid?: number
   readonly signal?: AbortSignal
 }
 
@@ -84,14 +86,14 @@ export class Requests {
   async ask(opcode: keyof typeof Opcode, nodeId: number, body: Buffer, by: Caller = {}): Promise<Buffer> {
     const operation = operations[Opcode[opcode]]
     assert.ok(operation !== undefined, `no operation for ${opcode}`)
-    const { uid = 0, gid = 0, signal = new AbortController().signal } = by
+    const { uid = 0, gid = 0, pid = 1, signal = new AbortController().signal } = by
     const request = {
       opcode: Opcode[opcode],
       unique: ++this.#unique,
       nodeId: nodeId as InodeNumber,
       uid,
       gid,
-      pid: 1,
+      pid,
       body,
       signal,
     }

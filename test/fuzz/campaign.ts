@@ -6,7 +6,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import '../support/compile-cache.ts'
 import type { Word } from './child.ts'
 
 export interface CampaignOptions {
@@ -32,7 +32,6 @@ export interface CampaignResult {
 
 /** A child uses so many, then it is another one's turn: what it does not give back is not the question here. */
 const IMAGES_PER_CHILD = 400
-const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
 
 export async function fuzz(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, images, onProgress, onFinding, signal: end, planted = '', hangMs = 30_000 } = options
@@ -53,7 +52,7 @@ export async function fuzz(options: CampaignOptions): Promise<CampaignResult> {
       let what = ''
       const child = fork(new URL('child.ts', import.meta.url), [String(first), String(last), place, planted], {
         execArgv: ['--disable-warning=ExperimentalWarning'],
-        env: { ...process.env, NODE_COMPILE_CACHE, TMPDIR: place },
+        env: { ...process.env, TMPDIR: place },
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       })
       let stderr = ''

@@ -7,6 +7,7 @@ import type { BlockMap, Use } from '../../src/http/api/block-map.ts'
 import type { FileListing, FileView } from '../../src/http/api/files-view.ts'
 import { apiRoutes } from '../../src/http/api/index.ts'
 import type { Pool } from '../../src/index.ts'
+import { SEED } from '../support/seed.ts'
 import { atEnd, BLOCK, temporaryPool } from '../support/temporary-pool.ts'
 
 type Get = <T>(path: string) => Promise<T>
@@ -101,7 +102,7 @@ test('every zoom level agrees with the one below it', async (t) => {
         }
       },
     ),
-    { numRuns: 60 },
+    { seed: SEED, numRuns: 60 },
   )
 })
 
@@ -170,7 +171,8 @@ test('pins, leases and changes under way are listed with their holders', async (
   const get = getting(pool)
   const b = await pool.open('/b', 'r+')
   await b.lease({ type: 'layout', onRecall: () => undefined })
-  const changing = b.truncate(0, { busy: 'wait', timeoutMs: 700 })
+  const abort = new AbortController()
+  const changing = b.truncate(0, { busy: 'wait', signal: abort.signal })
   changing.catch(() => undefined)
   const { pins } = await get<{ pins: { path: string }[] }>('/pins')
   assert.deepEqual(pins.map(({ path }) => path).toSorted(), ['/a', '/b'])
@@ -181,7 +183,8 @@ test('pins, leases and changes under way are listed with their holders', async (
     changes.map(({ path, pid, kind }) => [path, pid, kind]),
     [['/b', process.pid, 'change']],
   )
-  await assert.rejects(changing, { code: 'ETIMEDOUT' })
+  abort.abort()
+  await assert.rejects(changing, { name: 'AbortError' })
 })
 
 test('policies are changed, lost+found reclaimed, and refused with the holders', async (t) => {
@@ -251,7 +254,7 @@ test('whatever is asked, the answer is JSON and never says 500', async (t) => {
       assert.ok(response.status < 500, `${path} ${JSON.stringify(asked)}: ${response.status}`)
       assert.equal(typeof (await response.json()), 'object')
     }),
-    { numRuns: 400 },
+    { seed: SEED, numRuns: 400 },
   )
   const body = fc.oneof(
     fc.json(),
@@ -264,6 +267,6 @@ test('whatever is asked, the answer is JSON and never says 500', async (t) => {
       const response = await app.request(path, { method, body: text })
       assert.ok(response.status < 500, `${method} ${path} ${text}: ${response.status}`)
     }),
-    { numRuns: 100 },
+    { seed: SEED, numRuns: 100 },
   )
 })

@@ -19,6 +19,8 @@ function reclaiming(extents: readonly { id: number; start: number; count: number
     log,
     /** Called while the log is synced: what others do meanwhile. */
     meanwhile: (): void => {},
+    /** Throws when the metadata contradict themselves about busy blocks. */
+    refuse: (): void => {},
     leave: (id: number): void => {
       busy = busy.filter((extent) => extent.id !== id)
     },
@@ -29,6 +31,10 @@ function reclaiming(extents: readonly { id: number; start: number; count: number
       table,
       metadata: {
         busyExtents: async () => busy,
+        busyExtentsToFree: async () => {
+          subject.refuse()
+          return busy
+        },
         sync: async () => {
           log.push('sync')
           subject.meanwhile()
@@ -100,4 +106,17 @@ test('one participant at a time reclaims, and a pass that fails gives the lock b
   await assert.rejects(reclaimBusyExtents(subject.work), /EIO/)
   assert.equal(subject.isLocked, false)
   assert.deepEqual(subject.log, ['sync'])
+})
+
+test('promise 1: when the metadata contradict themselves about a busy block, nothing is punched and nothing freed', async () => {
+  const subject = reclaiming([
+    { id: 1, start: 10, count: 1 },
+    { id: 2, start: 20, count: 1 },
+  ])
+  subject.refuse = () => {
+    throw new Error('EUCLEAN')
+  }
+  await assert.rejects(reclaimBusyExtents(subject.work), /EUCLEAN/)
+  assert.deepEqual(subject.log, ['sync'])
+  assert.equal(subject.isLocked, false)
 })

@@ -3,10 +3,10 @@
  * operation on memory somebody else uses too. All schedules are tried, including an actor's death before any operation;
  * states seen before are not entered again.
  *
- * How. An actor is a function. To learn its next operation it is run from its start, its earlier operations answered from
- * a record of their results, until it asks for one that has no answer yet; then it is abandoned by an exception. What it
- * does next depends on those results only, so actors are trees: a node is an operation, its children are results. A state
- * is the shared memory and a node for each actor.
+ * How. An actor is a function. To learn its next operations it is run from its start, its earlier operations answered from
+ * a record of their results, and those that have no answer yet as if it were alone from there on; at a step of the model it is
+ * abandoned by an exception. What it does next depends on those results only, so actors are trees: a node is an operation, its
+ * children are results. A state is the shared memory and a node for each actor.
  *
  * Memory that only one actor ever touches, or nobody ever changes, is cold: its operations commute with everything others
  * do, so no schedule is lost by running them at once. What is cold is found out while exploring: the first time a second
@@ -19,7 +19,7 @@
  * No state that the checks could tell from the others is lost (a partial order reduction: an ample set of one operation,
  * which is independent of all others to come and invisible; actors are trees, so nobody is put off for ever). What an actor
  * may still touch is what it has been seen to touch, in any schedule, after as many changes of memory of its own as it has
- * made now. That is learnt on the way: when somebody touches a word later than was relied upon, all starts again.
+ * made now. That is learnt on the way: when somebody touches a word later than was relied upon, all is gone through again.
  *
  * Deaths are tried before what changes memory, and not before loads: to die before a load or after it is the same.
  *
@@ -95,8 +95,6 @@ export interface Exploration {
 class Suspended extends Error {}
 /** What was taken for cold is not. */
 class NewHotWord extends Error {}
-/** Somebody reads or writes a word of whom that was not known, and it was relied upon. */
-class NewFootprint extends Error {}
 /** One will do: a stack for each would be most of the work. */
 const suspended = new Suspended()
 
@@ -104,7 +102,9 @@ interface Node {
   /** Undefined: the actor has nothing left to do. */
   readonly operation: Operation | undefined
   readonly id: number
-  readonly results: readonly number[]
+  /** The node before, and the result of its operation that leads here. */
+  readonly parent: Node | undefined
+  readonly result: number
   /** Changes of memory that the actor has made. */
   readonly phase: number
   readonly children: Map<number, Node>
@@ -170,8 +170,6 @@ function afterSetUp({ actors, initial }: Scenario): Map<number, number> {
   return memory
 }
 
-/** What is learnt after so many states is learnt generously: all of them are gone through again. */
-const LATE_STATES = 30_000
 const TO_THE_END = 0x7fff_fffe
 /** Of who has nothing left to do. */
 const OVER = 0x7fff_ffff
@@ -187,8 +185,8 @@ class Footprints {
   readonly #lastWrites = new Map<number, Int32Array>()
   /** What was relied upon. */
   readonly #reliedOn = new Set<number>()
-  /** An actor that touches a word later than was known is taken to touch it to the end. */
-  isLate = false
+  /** Somebody has read or written a word of whom that was not known, and it had been relied upon. */
+  isRefuted = false
 
   constructor(actors: number) {
     this.#actors = actors
@@ -197,7 +195,7 @@ class Footprints {
   /** Nothing is relied upon yet. */
   begin(): void {
     this.#reliedOn.clear()
-    this.isLate = false
+    this.isRefuted = false
   }
 
   note(address: number, actor: number, phase: number, isWrite: boolean): void {
@@ -205,8 +203,8 @@ class Footprints {
     let last = all.get(address)
     if (last === undefined) all.set(address, (last = new Int32Array(this.#actors + 1).fill(NEVER)))
     if (last[actor] >= phase) return
-    last[actor] = this.isLate ? TO_THE_END : phase
-    if (this.#reliedOn.has(address)) throw new NewFootprint()
+    last[actor] = phase
+    if (this.#reliedOn.has(address)) this.isRefuted = true
   }
 
   noteModel(address: number, isWrite: boolean): void {
@@ -225,6 +223,12 @@ class Footprints {
     this.#reliedOn.add(address)
     return true
   }
+}
+
+function resultsUpTo(node: Node, result: number): number[] {
+  const results = [result]
+  for (let at = node; at.parent !== undefined; at = at.parent) results.push(at.result)
+  return results.reverse()
 }
 
 const isLoad = (kind: Operation['kind']): boolean => kind === 'load' || kind === 'get'
@@ -280,32 +284,35 @@ class Explorer {
 
   explore(): Exploration['violation'] {
     for (;;) {
-      try {
-        return this.#pass()
-      } catch (error) {
-        if (!(error instanceof NewFootprint)) throw error
-        // What actors do, and what memories there are, stays as it is.
-        this.#states = new IntTable(3 + this.#scenario.actors.length, 1 + this.#scenario.actors.length)
-        this.#footprints.begin()
-        this.transitions = 0
-      }
+      const violation = this.#pass()
+      if (violation !== undefined || !this.#footprints.isRefuted) return violation
+      // What actors do, and what memories there are, stays as it is.
+      this.#states = new IntTable(3 + this.#scenario.actors.length, 1 + this.#scenario.actors.length)
+      this.#footprints.begin()
+      this.transitions = 0
     }
   }
 
+  /**
+   * Goes through all states. When it turns out that some were left out it goes on for as long again, to learn more such; all
+   * that it comes to are states that there are.
+   */
   #pass(): Exploration['violation'] {
     const { actors } = this.#scenario
     const words = new Int32Array(this.#hot.size)
     for (const [address, index] of this.#hot) words[index] = this.#initial.get(address) ?? 0
     const row = this.#row
     row[0] = this.#numberOf(words)
-    for (const actor of actors.keys()) row[1 + actor] = (this.#roots[actor] ??= this.#replay(actor, [])).id
+    for (const actor of actors.keys())
+      row[1 + actor] = (this.#roots[actor] ??= this.#replay(actor, undefined, 0, words)).id
     row[1 + actors.length] = -1
     const broken = this.#settle()
     if (broken !== undefined) return { message: broken, schedule: [] }
     this.#states.add(row)
     const stack = [0]
-    for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
-      this.#footprints.isLate = this.#states.rows > LATE_STATES
+    let mostStates = Infinity
+    for (let state = stack.pop(); state !== undefined && this.states < mostStates; state = stack.pop()) {
+      if (this.#footprints.isRefuted) mostStates = Math.min(mostStates, 2 * this.states + 100)
       const memory = this.#states.get(state, 0)
       let isStuck = true
       let isUnfinished = false
@@ -419,13 +426,14 @@ class Explorer {
     const operation = node.operation!
     const { kind, address, value } = operation
     const before = this.#memories[memory]
+    let words = before
     let after = memory
     let result = 0
     if (isLoad(kind)) {
       this.#footprints.note(address, actor, node.phase, false)
       result = before[this.#hot.get(address)!]
     } else {
-      const words = before.slice()
+      words = before.slice()
       const model = this.#model(words)
       if (operation.isEnabled !== undefined && !operation.isEnabled(this.#model(before))) return undefined
       if (kind === 'step') {
@@ -443,12 +451,7 @@ class Explorer {
       if (broken !== undefined) return broken
       after = this.#numberOf(words)
     }
-    let child = node.children.get(result)
-    if (child === undefined) {
-      child = this.#replay(actor, [...node.results, result])
-      node.children.set(result, child)
-    }
-    return { memory: after, node: child }
+    return { memory: after, node: node.children.get(result) ?? this.#replay(actor, node, result, words) }
   }
 
   #afterDeath(memory: number, actor: number): number | string {
@@ -479,27 +482,51 @@ class Explorer {
     return number
   }
 
-  /** Runs an actor over its recorded results to the operation after them. */
-  #replay(actor: number, results: readonly number[]): Node {
+  /**
+   * What an actor does after the operation of `from` had this result, which left these words: runs it over its recorded
+   * results, and on from there by itself, to the next step of the model, since one run costs the same for one node and for many.
+   */
+  #replay(actor: number, from: Node | undefined, result: number, words: Int32Array): Node {
+    const results = from === undefined ? [] : resultsUpTo(from, result)
     let cold = new Map<number, number>()
+    // What is not in `cold`.
+    let otherwise: ReadonlyMap<number, number> | undefined
     let next = 0
     let phase = 0
     let isSettingUp = true
-    let pending: Operation | undefined
+    let isOver = false
+    let first: Node | undefined
+    let last = from
+    let memory = words
+    const found = (operation: Operation | undefined): Node => {
+      const node = this.#nodeFor(actor, operation, last, result, phase)
+      last?.children.set(result, node)
+      first ??= node
+      return (last = node)
+    }
     const perform = (operation: Operation): number => {
       // Code that cleans up after an exception must not go on.
-      if (pending !== undefined) throw suspended
+      if (isOver) throw suspended
       const { address, kind } = operation
-      const isHot = !isSettingUp && (kind === 'step' || this.#hot.has(address))
-      if (isHot) {
-        if (next < results.length) {
-          if (!isLoad(kind)) phase++
-          return results[next++]
+      if (!isSettingUp && (kind === 'step' || this.#hot.has(address))) {
+        const isRecorded = next < results.length
+        if (isRecorded) result = results[next++]
+        else {
+          found(operation)
+          isOver = kind === 'step'
+          if (isOver) throw suspended
+          const index = this.#hot.get(address)!
+          this.#footprints.note(address, actor, phase, !isLoad(kind))
+          result = isLoad(kind) || kind === 'swap' ? memory[index] : 0
+          if (!isLoad(kind)) {
+            if (memory === words) memory = words.slice()
+            memory[index] = afterOperation(operation, memory[index])
+          }
         }
-        pending = operation
-        throw suspended
+        if (!isLoad(kind)) phase++
+        return result
       }
-      const before = cold.get(address) ?? 0
+      const before = cold.get(address) ?? otherwise?.get(address) ?? 0
       const after = afterOperation(operation, before)
       if (!isSettingUp) this.#note(address, actor, after !== before)
       if (after !== before) cold.set(address, after)
@@ -510,7 +537,8 @@ class Explorer {
       words: (base) => wordsOver(base, perform),
       start: () => {
         isSettingUp = false
-        cold = new Map(this.#initial)
+        cold = new Map()
+        otherwise = this.#initial
       },
       step: (name, step, isEnabled) =>
         perform({ kind: 'step', address: -1, value: 0, expected: 0, name, step, isEnabled }),
@@ -520,12 +548,23 @@ class Explorer {
     } catch (error) {
       if (error !== suspended) throw error
     }
+    if (!isOver) found(undefined)
+    return first!
+  }
+
+  #nodeFor(
+    actor: number,
+    operation: Operation | undefined,
+    parent: Node | undefined,
+    result: number,
+    phase: number,
+  ): Node {
     const nodes = this.#nodes[actor]
     // All ends are one: nothing comes any more.
     if (nodes.length === DONE)
-      nodes.push({ operation: undefined, id: DONE, results: [], phase: OVER, children: new Map() })
-    if (pending === undefined) return nodes[DONE]
-    const node: Node = { operation: pending, id: nodes.length, results, phase, children: new Map() }
+      nodes.push({ operation: undefined, id: DONE, parent: undefined, result: 0, phase: OVER, children: new Map() })
+    if (operation === undefined) return nodes[DONE]
+    const node: Node = { operation, id: nodes.length, parent, result, phase, children: new Map() }
     nodes.push(node)
     return node
   }

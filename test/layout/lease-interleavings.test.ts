@@ -42,6 +42,11 @@ const CASTS: Record<string, Casts> = {
     holder: { role: holder([0, 1], { safe: [1], pins: false }) },
     change: { role: change(0, { looks: 1, reuses: false }) },
   },
+  'a holder and two changes': {
+    holder: { role: holder([0], { pins: false }) },
+    'first change': { role: change(0, { reuses: false }) },
+    'second change': { role: change(0, { reuses: false }) },
+  },
 }
 
 const LARGE_CASTS: Record<string, Casts> = {
@@ -54,11 +59,6 @@ const LARGE_CASTS: Record<string, Casts> = {
     'first holder': { role: holder([0], { pins: false }) },
     'second holder': { role: holder([0], { pins: false, answers: true }) },
     change: { role: change(0, { reuses: false }) },
-  },
-  'a holder and two changes': {
-    holder: { role: holder([0], { pins: false }) },
-    'first change': { role: change(0, { reuses: false }) },
-    'second change': { role: change(0, { reuses: false }) },
   },
 }
 

@@ -51,10 +51,6 @@ const CASTS: Record<string, Casts> = {
     pinner: { role: stablePinner(once), isMortal: true },
     copy: { role: copier({ reuses: true }), isMortal: true },
   },
-}
-
-const isLarge = process.env['HOLDFAST_EXPLORE'] === 'large'
-const LARGE_CASTS: Record<string, Casts> = {
   'a stable pin and a write by copy, both mortal': {
     pinner: { role: stablePinner(once), isMortal: true },
     writer: { role: copyWriter(), isMortal: true },
@@ -63,14 +59,18 @@ const LARGE_CASTS: Record<string, Casts> = {
     pinner: { role: stablePinner(once), isMortal: true },
     writer: { role: writePinner(), isMortal: true },
   },
-  'a stable pin that looks twice, and a write by copy': {
-    pinner: { role: stablePinner({ tries: 1, looks: 1, watches: true }) },
-    writer: { role: copyWriter() },
-  },
   'a stable pin that is held, a write pin and a copy-on-write': {
     holder: { role: stableHolder },
     writer: { role: writePinner({ tries: 1 }) },
     copy: { role: copier() },
+  },
+}
+
+const isLarge = process.env['HOLDFAST_EXPLORE'] === 'large'
+const LARGE_CASTS: Record<string, Casts> = {
+  'a stable pin that looks twice, and a write by copy': {
+    pinner: { role: stablePinner({ tries: 1, looks: 1, watches: true }) },
+    writer: { role: copyWriter() },
   },
   'a stable pin that is held, a write by copy that copies the block and a write by copy': {
     holder: { role: stableHolder },

@@ -55,3 +55,14 @@ test('waits of one operation add up, slices too; what it does in between does no
   }
   assert.deepEqual([told, waiting.stuck], [[['the whole', AFTER_MS]], 1])
 })
+
+test('a wait that is due to be told of when its slice ends is told of in the next one', async () => {
+  const { world, told, waiting } = alarmed()
+  const partOf = { limits: { deadlineMs: Infinity }, onTimeout: named('the whole') }
+  for (let nth = 0; nth < 4; nth++) {
+    const wait = waiting.until(never, { deadlineMs: world.clock.nowMs() + AFTER_MS / 2, partOf }, named('the slice'))
+    world.clock.pass(AFTER_MS / 2)
+    await assert.rejects(wait, /the slice/)
+  }
+  assert.deepEqual([told, waiting.stuck], [[['the whole', AFTER_MS]], 1])
+})

@@ -93,15 +93,17 @@ export function namesConformance(name: string, make: MakeMetadata): void {
       assert.deepEqual(paged, sorted)
     })
 
-    test('pathOf names the way from the root; an orphan has none', async (t) => {
+    test('pathOf names the way from the root, nameOf the last step of it; an orphan has none', async (t) => {
       const { metadata } = await made(t, make)
       const a = await create(metadata, 'a', 'directory')
       const b = await create(metadata, 'b', 'directory', a.ino)
       const c = await create(metadata, 'c', 'file', b.ino)
       assert.equal(await metadata.pathOf(ROOT_INODE), '/')
       assert.equal(await metadata.pathOf(c.ino), '/a/b/c')
+      assert.equal(await metadata.nameOf(ROOT_INODE), undefined)
+      assert.deepEqual({ ...(await metadata.nameOf(c.ino)) }, { parent: b.ino, name: 'c' })
       await unlink(metadata, 'c', b.ino)
-      assert.equal(await metadata.pathOf(c.ino), undefined)
+      assert.deepEqual([await metadata.pathOf(c.ino), await metadata.nameOf(c.ino)], [undefined, undefined])
     })
 
     test('an unlinked file is an orphan that keeps its content until it is deleted', async (t) => {

@@ -60,7 +60,7 @@ test('promise 4: a lock that stays taken is ETIMEDOUT in time, and the error nam
     },
   )
   const tookMs = performance.now() - start
-  assert.ok(tookMs >= 100 && tookMs < 1000, `took ${tookMs} ms`)
+  assert.ok(tookMs >= 100 && tookMs < 5000, `took ${tookMs} ms`)
 })
 
 test('promise 4: the store has a time of its own for those who give none', async (t) => {
@@ -87,12 +87,12 @@ test('a waiter goes ahead when the lock is free again, and the event loop runs m
   lock()
   const start = performance.now()
   const created = create(metadata, 'a')
-  assert.ok(performance.now() - start < 100)
+  assert.ok(performance.now() - start < 1000)
   for (let tick = 0; tick < 10; tick++) await pause(1)
   unlock()
   const freed = performance.now()
   await created
-  assert.ok(performance.now() - freed < 1000)
+  assert.ok(performance.now() - freed < 5000)
 })
 
 test('a callback runs only with the lock: nobody else grows the file meanwhile', async (t) => {

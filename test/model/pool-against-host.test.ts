@@ -25,6 +25,7 @@ import { createPool } from '../../src/index.ts'
 import { fileModeMask } from '../../src/platform/process-identity.ts'
 import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
 import { startProcess } from '../support/participant.ts'
+import { SEED } from '../support/seed.ts'
 import { checkSound } from '../support/stamps.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
 import type { Subject } from './arbitraries.ts'
@@ -38,7 +39,6 @@ import type { Command, Stage, System } from './steps.ts'
 import { judged, step } from './steps.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
 const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
   operationsOfNode(subject).map((operations) =>
     operations.map((operation) => step<Stage>(operation, (model) => isPossibleOnHost(operation, model))),

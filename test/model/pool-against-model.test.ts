@@ -10,6 +10,7 @@ import { createPool, openPool } from '../../src/index.ts'
 import { fileModeMask } from '../../src/platform/process-identity.ts'
 import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
+import { SEED } from '../support/seed.ts'
 import { checkSound } from '../support/stamps.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
 import type { Subject } from './arbitraries.ts'
@@ -26,7 +27,6 @@ import type { Performer } from './two-sides.ts'
 import { TwoSides } from './two-sides.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
 const ON_POOL = new URL('on-pool.ts', import.meta.url).href
 const SIZE_BYTES = 16 << 20
 

@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { fileModeMask } from '../../src/platform/process-identity.ts'
 import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
 import { startProcess } from '../support/participant.ts'
+import { SEED } from '../support/seed.ts'
 import { checkSound } from '../support/stamps.ts'
 import type { Subject } from './arbitraries.ts'
 import { operationsOfNode, PRELUDES } from './arbitraries.ts'
@@ -22,7 +23,6 @@ import { judged, step } from './steps.ts'
 import { TwoSides } from './two-sides.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 15)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
 
 const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
   operationsOfNode(subject).map((operations) =>

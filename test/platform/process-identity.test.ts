@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { bootId, commandLine, processStartTime } from '../../src/platform/process-identity.ts'
+import { bootId, commandLine, hasEnded, processStartTime } from '../../src/platform/process-identity.ts'
 
 /** Above every pid_max. */
 const NOBODY = 2 ** 22 + 1
@@ -41,6 +41,16 @@ test('a process that named itself with parentheses and spaces has the right star
 test('a process that does not exist has neither', () => {
   assert.equal(processStartTime(NOBODY), undefined)
   assert.equal(commandLine(NOBODY), '')
+})
+
+test('a process has ended when nobody is there, or nobody has waited for it', async (t) => {
+  assert.deepEqual([hasEnded(NOBODY), hasEnded(process.pid), hasEnded(1)], [true, false, false])
+  // The shell becomes a program that waits for nobody.
+  const parent = spawn('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 30'])
+  t.after(() => parent.kill())
+  const child = Number((await once(parent.stdout, 'data'))[0])
+  while (!hasEnded(child)) await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.ok(process.kill(child, 0), 'its number is taken until then')
 })
 
 test('a command line is one printable line of bounded length', async (t) => {

@@ -96,6 +96,19 @@ test('garbage in the table of a pool in use is correct service or an error, at o
   assert.ok(codes.has('EUCLEAN') && codes.has('EPROTONOSUPPORT'), [...codes].join())
 })
 
+test('a count of slots that no table can have is told as that, to who opens the pool to write and to who only reads', async (t) => {
+  const path = join(temporaryDirectory(t), 'pool')
+  await using pool = await createPool(path, { sizeBytes: 1 << 20 })
+  await pool.writeFile('/file', 'content')
+  for (const value of [65_537, 0xffff_ffff]) {
+    damage(path, 'table', Table.slotCount, value)
+    const error = { code: 'EUCLEAN', message: new RegExp(`it says that it has ${value} slots`) }
+    await assert.rejects(openPool(path), error)
+    await assert.rejects(openPool(path, { readOnly: true }), error)
+  }
+  damage(path, 'table', Table.slotCount, 1)
+})
+
 test('a pool whose parts are links is refused', async (t) => {
   for (const part of ['meta.db', 'device', 'pins', 'pins/table', 'pins/slot-0']) {
     const path = join(temporaryDirectory(t), 'pool')

@@ -14,11 +14,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { startProcess, startThread } from '../support/participant.ts'
+import { SEED } from '../support/seed.ts'
 import { BLOCK, temporaryDirectory, temporaryPool } from '../support/temporary-pool.ts'
 
 const PAGES = 4
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 1)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const READS = 40 * RUNS
 /** Each block the reader's number and the block's, so that a stamp in a wrong place shows. */
 const STAMPS = 64
@@ -41,8 +41,7 @@ async function stampedHostFile(path: string, reader: number): Promise<boolean> {
 }
 
 async function scenario(t: TestContext, start: typeof startProcess | typeof startThread): Promise<void> {
-  const seed = SEED
-  t.diagnostic(`HOLDFAST_SEED=${seed}`)
+  t.diagnostic(`HOLDFAST_SEED=${SEED}`)
   // So small that what is freed is wanted again at once.
   const pool = await temporaryPool(t, { sizeBytes: 1 << 20, on: 'disk' })
   const directory = temporaryDirectory(t, 'disk')
@@ -93,7 +92,7 @@ async function scenario(t: TestContext, start: typeof startProcess | typeof star
       }
       return counts
     },
-    seed,
+    SEED,
     PAGES,
   )
 
@@ -164,7 +163,7 @@ async function scenario(t: TestContext, start: typeof startProcess | typeof star
         await source.close()
         return done
       },
-      { host: hosts[reader], which: reader, reads: READS, first: seed, hostFlags: flags, pages: PAGES, stamps: STAMPS },
+      { host: hosts[reader], which: reader, reads: READS, first: SEED, hostFlags: flags, pages: PAGES, stamps: STAMPS },
     ),
   )
   try {

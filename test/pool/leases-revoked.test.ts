@@ -20,6 +20,7 @@ import {
 import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
 import { sharedProcess } from '../support/participants.ts'
+import { SEED } from '../support/seed.ts'
 import { stateOf, until } from '../support/pinned-content.ts'
 import { checkFilled, checkSound, fillPool, stamped } from '../support/stamps.ts'
 import { BLOCK, temporaryPool } from '../support/temporary-pool.ts'
@@ -318,9 +319,8 @@ describe('kill -9 of', () => {
 
   test('a holder of coming and going leases, at any moment, never keeps a change, a block or a lease', async (t) => {
     const pool = await temporaryPool(t)
-    const seed = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 1_000_000)
-    t.diagnostic(`HOLDFAST_SEED=${seed}`)
-    const random = new Random(seed)
+    t.diagnostic(`HOLDFAST_SEED=${SEED}`)
+    const random = new Random(SEED)
     for (let round = 0; round < 4; round++) {
       await pool.writeFile('/file', content)
       const holder = await startProcess(t, pool)

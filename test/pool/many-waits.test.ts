@@ -33,6 +33,15 @@ async function inLine(pool: Pool): Promise<string[]> {
   return found.filter(({ changes }) => changes.length === 0).map(({ name }) => name)
 }
 
+/** Resolves when so many wait in line; fails, with the file, when that does not come. */
+async function untilInLine(pool: Pool, count: number, isSo = (_line: string[]): boolean => true): Promise<string[]> {
+  for (;;) {
+    const line = await inLine(pool)
+    if (line.length === count && isSo(line)) return line
+    await delay(5)
+  }
+}
+
 /** Everything that takes blocks from a file that nobody pins. */
 async function ordinaryChanges(pool: Pool): Promise<void> {
   const wait = { busy: 'wait', timeoutMs: 5000 } as const
@@ -53,9 +62,7 @@ test('forty truncates wait, all else goes on, and each is done when its pin goes
     await pool.truncate(name, 0, { busy: 'wait' })
     done.push(name)
   })
-  await delay(50)
-  const line = await inLine(pool)
-  assert.equal(line.length, MANY - PLACES)
+  const line = await untilInLine(pool, MANY - PLACES)
   await ordinaryChanges(pool)
   assert.deepEqual(done, [])
   const nth = (name: string): number => names.indexOf(name)
@@ -68,11 +75,14 @@ test('forty truncates wait, all else goes on, and each is done when its pin goes
   const placed = names.findIndex((name) => !line.includes(name))
   pins[placed].release()
   await truncates[placed]
-  await delay(50)
-  const then = await inLine(pool)
   const gone = [names[last], names[placed]]
-  assert.equal(line.filter((name) => !then.includes(name) && !gone.includes(name)).length, 1)
-  assert.ok(gone.every((name) => then.includes(name)))
+  await untilInLine(
+    pool,
+    MANY - PLACES,
+    (then) =>
+      line.filter((name) => !then.includes(name) && !gone.includes(name)).length === 1 &&
+      gone.every((name) => then.includes(name)),
+  )
   for (const [index, pin] of pins.entries()) if (index !== last && index !== placed) pin.release()
   await Promise.all(truncates)
   for (const name of names) assert.equal((await pool.stat(name)).size, 0)

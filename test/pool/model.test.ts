@@ -8,11 +8,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { File, Pin, Pool } from '../../src/index.ts'
 import { createPool, openPool } from '../../src/index.ts'
+import { SEED } from '../support/seed.ts'
 import { checkSound } from '../support/stamps.ts'
 import { BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
 
 const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 80)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 2 ** 31)
 const NAMES = ['/a', '/b', '/c']
 const MOST_BYTES = 12 * BLOCK
 

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
 import { makeFifo } from '../../src/platform/fifo.ts'
 import { MIB, nothingPinned, pinnedContent, sameBytes, someTurns, stateOf } from '../support/pinned-content.ts'
-import { BLOCK, temporaryDirectory } from '../support/temporary-pool.ts'
+import { BLOCK, temporaryDirectory, noDisk } from '../support/temporary-pool.ts'
 
 const { O_CREAT, O_DIRECT, O_RDWR } = constants
 type Place = 'tmpfs' | 'disk'
@@ -83,7 +83,7 @@ describe('pins and FileHandles', { concurrency: 1 }, () => {
     })
   }
 
-  test('an unaligned pin is refused by an O_DIRECT file, and let go', async (t) => {
+  test('an unaligned pin is refused by an O_DIRECT file, and let go', { skip: noDisk() }, async (t) => {
     const { pool, file, pin } = await pinnedContent(t, 2 * BLOCK, { on: 'disk' })
     const handle = await openDirect(t, join(temporaryDirectory(t, 'disk'), 'file'))
     if (handle === undefined) return

@@ -63,6 +63,7 @@ const POOL_READS: Calls<Pool> = {
   takenAt: [(pool) => pool.takenAt(0)],
   openInode: [async (pool) => (await pool.openInode((await pool.stat('/file')).ino)).close()],
   handle: [],
+  pinKnown: [],
   close: [],
 }
 

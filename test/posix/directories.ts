@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { Check } from './subject.ts'
 import { fails, look } from './subject.ts'
@@ -64,6 +65,24 @@ export function directoryCases(check: Check): void {
     listing.closeSync()
     assert.deepEqual(fs.readdirSync(at.path('emptied')), [])
     fs.rmdirSync(at.path('emptied'))
+  })
+
+  check('a directory further down than a path is long is listed, and removed from above', (at) => {
+    const name = 'further-down'.padEnd(250, '-')
+    const deep = [fs.openSync(at.directory, 'r')]
+    try {
+      for (let i = 0; i < 20; i++) {
+        const below = `/proc/self/fd/${deep[i]}/${name}`
+        fs.mkdirSync(below)
+        deep.push(fs.openSync(below, 'r'))
+      }
+      assert.deepEqual(fs.readdirSync(`/proc/self/fd/${deep[20]}`), [])
+      assert.deepEqual(fs.readdirSync(`/proc/self/fd/${deep[19]}`), [name])
+      assert.equal(fs.statSync(`/proc/self/fd/${deep[20]}/..`).ino, fs.fstatSync(deep[19]).ino)
+    } finally {
+      for (const fd of deep) fs.closeSync(fd)
+      execFileSync('rm', ['-r', at.path(name)])
+    }
   })
 
   check('only an empty directory is removed', (at) => {

@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { noDisk } from '../support/temporary-pool.ts'
 import type { Ability, Subject } from './subject.ts'
 
 const LACKS: Record<'disk' | 'tmpfs', Partial<Record<Ability, string>>> = {
@@ -13,7 +14,7 @@ const LACKS: Record<'disk' | 'tmpfs', Partial<Record<Ability, string>>> = {
 }
 
 export function temporaryDirectoryOf(kind: 'disk' | 'tmpfs'): Subject {
-  return directoryIn(kind === 'tmpfs' ? '/dev/shm' : tmpdir(), LACKS[kind])
+  return directoryIn(kind === 'tmpfs' ? '/dev/shm' : tmpdir(), LACKS[noDisk() === false ? kind : 'tmpfs'])
 }
 
 /** A directory that everybody may look into; removed when released. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
-import { alice, asUser, bob, withUmask } from './as-user.ts'
+import { alice, asUser, bob, carol, withUmask } from './as-user.ts'
 import type { Check } from './subject.ts'
 import { fails, modeOf } from './subject.ts'
 import { copyRange, fallocate, FALLOCATE } from './system-calls.ts'
@@ -127,13 +127,38 @@ export function ownerCases(check: Check): void {
   )
 
   check(
-    'a set-group-id without x for the group stays for members of the group when a file is written',
+    'a set-group-id without x for the group stays when a member of the group changes a file, and goes else',
     (at) => {
       const path = at.file('file', 'data')
       fs.chownSync(path, alice.uid, alice.gid)
       fs.chmodSync(path, 0o2666)
-      asUser(alice, () => fs.appendFileSync(path, 'x'))
-      assert.equal(modeOf(path), 0o2666)
+      const changes: Record<string, () => void> = {
+        append: () => fs.appendFileSync(path, 'x'),
+        truncate: () => fs.truncateSync(path, 3),
+        O_TRUNC: () => fs.closeSync(fs.openSync(path, 'w')),
+        fallocate: () => {
+          const fd = fs.openSync(path, 'r+')
+          fallocate(fd, 0, 0, 8192)
+          fs.closeSync(fd)
+        },
+      }
+      for (const [name, change] of Object.entries(changes)) {
+        for (const [member, who] of Object.entries({ alice, carol })) {
+          asUser(who, change)
+          assert.equal(modeOf(path), 0o2666, `${member}'s ${name}`)
+        }
+        change()
+        assert.equal(modeOf(path), 0o2666, `root's ${name}`)
+        asUser(bob, change)
+        assert.equal(modeOf(path), 0o666, `bob's ${name}`)
+        fs.chmodSync(path, 0o2666)
+      }
+      fs.chownSync(path, alice.uid, bob.gid)
+      fs.chmodSync(path, 0o2666)
+      fs.chownSync(path, alice.uid, -1)
+      assert.equal(modeOf(path), 0o2666, "root's chown")
+      asUser(alice, () => fs.chownSync(path, -1, alice.gid))
+      assert.equal(modeOf(path), 0o666, "alice's chown")
     },
     root,
   )

@@ -49,6 +49,8 @@ const lgetxattr = call('int64_t lgetxattr(const char *path, const char *name, vo
 const llistxattr = call('int64_t llistxattr(const char *path, void *list, size_t size)')
 const lremovexattr = call('int lremovexattr(const char *path, const char *name)')
 const fcntl = call('int fcntl(int fd, int command, void *argument)')
+const nameToHandle = call('int name_to_handle_at(int fd, const char *path, void *handle, _Out_ int *mount, int flags)')
+const openByHandleCall = call('int open_by_handle_at(int mount, void *handle, int flags)')
 const flockCall = call('int flock(int fd, int operation)')
 const mmap = call('int64_t mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)')
 const munmap = call('int munmap(uint64_t address, size_t length)')
@@ -140,6 +142,22 @@ export function listXattrs(path: string, room = 65_536): string[] {
 /** lremovexattr(2). */
 export function removeXattr(path: string, name: string): void {
   checked('lremovexattr', lremovexattr(path, name))
+}
+
+/** Bytes of a file handle behind its head of two words: room, type. */
+const HANDLE_BYTES_MAX = 128
+
+/** name_to_handle_at(2): what finds a file again without a path, also after the next mount. */
+export function handleOf(path: string): Buffer {
+  const handle = Buffer.alloc(8 + HANDLE_BYTES_MAX)
+  handle.writeUInt32LE(HANDLE_BYTES_MAX, 0)
+  checked('name_to_handle_at', nameToHandle(AT_FDCWD, path, handle, [0], 0))
+  return handle
+}
+
+/** open_by_handle_at(2), on the file system that `mount` is open on. For root only. ESTALE. */
+export function openByHandle(mount: number, handle: Buffer, flags = 0): number {
+  return checked('open_by_handle_at', openByHandleCall(mount, handle, flags))
 }
 
 export interface LockRange {

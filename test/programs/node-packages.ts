@@ -7,12 +7,10 @@ import { lacks, run } from './run.ts'
 const root = join(import.meta.dirname, '..', '..')
 /** What the tests below need of a checkout. */
 const PARTS = ['package.json', 'package-lock.json', 'tsconfig.json', 'src', 'test']
-/** Tests that need no development package, a few seconds of them; each makes its pools elsewhere. */
+/** Tests that need no development package; each makes its pools elsewhere. */
 const TESTS = [
   'test/platform/libc.test.ts',
-  'test/platform/memory-map.test.ts',
   'test/device/file-device-on-tmpfs.test.ts',
-  'test/metadata/sqlite-reader.test.ts',
   'test/layout/own-slot.test.ts',
   'test/files/access.test.ts',
   'test/pool/file-position.test.ts',
@@ -36,7 +34,8 @@ export function nodePackageCases(check: Check): void {
     assert.ok(installed.includes('koffi') && installed.includes('commander'))
     await run(at.directory, 'npm', 'ls', '--omit=dev')
     // Else it would take itself for a part of this run.
-    const report = await run(at.directory, 'env', '-u', 'NODE_TEST_CONTEXT', process.execPath, '--test', ...TESTS)
+    const alone = ['-u', 'NODE_TEST_CONTEXT', `NODE_COMPILE_CACHE=${at.path('cache')}`]
+    const report = await run(at.directory, 'env', ...alone, process.execPath, '--test', ...TESTS)
     assert.match(report, /^# pass [1-9]|^ℹ pass [1-9]/m)
   })
 }

@@ -5,8 +5,13 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createPool, openPool } from '../../src/index.ts'
 import type { CreatePoolOptions, OpenPoolOptions, Pool } from '../../src/index.ts'
+import { fileSystemOf } from '../../src/platform/file-system.ts'
 
 export const BLOCK = 4096
+
+/** Why there is no disk for `on: 'disk'` to be on, in tests that need one; false: there is. For `skip`. */
+export const noDisk = (): string | false =>
+  fileSystemOf(tmpdir()).type === 'tmpfs' && 'the directory for temporary files is on tmpfs'
 
 const ends = new WeakMap<TestContext, (() => unknown)[]>()
 

@@ -21,7 +21,11 @@ export function mkfsVerb(): Command {
       'need it. The policies are defaults that each file and each command can override.',
     examples: ['mkfs /data/pool --size 64G', 'mkfs /dev/shm/scratch --size 256M --busy wait'],
   })
-    .addOption(new Option('--size <SIZE>', 'bytes of the pool, 1M to 16T').argParser(parseSize).makeOptionMandatory())
+    .addOption(
+      new Option('--size <SIZE>', 'bytes of the pool, 1M to 16T less 4k, on ext4 less 8k')
+        .argParser(parseSize)
+        .makeOptionMandatory(),
+    )
     .addOption(busyOption(' (default: sequester)'))
     .addOption(
       new Option('--dax <MODE>', 'always: pins are the blocks; never: copies (default: always)').choices([

@@ -26,7 +26,7 @@ export function whyVerb(): Command {
 
 function whyText(hold: FileHold): string {
   const { path, inodes, exists, sizeBytes, lostAndFound, heldBackBytes } = hold
-  const what = exists ? `inode ${inodes[0]}, ${formatSize(sizeBytes)}` : `gone; it was inode ${inodes.join(', ')}`
+  const what = exists ? `inode ${inodes[0]}, size ${formatSize(sizeBytes)}` : `gone; it was inode ${inodes.join(', ')}`
   const lines = [`${shown(path)}: ${what}`, ...(exists ? [`a truncate to 0: ${prospectOf(hold)}`] : [])]
   if (heldBackBytes > 0) lines.push(`${formatSize(heldBackBytes)} have left it and can be used again when the pins end`)
   const idle = lostAndFound.reduce((sum, file) => sum + (file.holders.length === 0 ? file.length : 0), 0)

@@ -25,7 +25,7 @@ import {
   storeTimesOf,
   validMsOf,
 } from './inodes.ts'
-import { dropPrivileges } from './privileges.ts'
+import { dropPrivileges, losses } from './privileges.ts'
 
 export const getattr: Operation = (mounted, { nodeId }) => {
   const inode = inodeNow(mounted, nodeId)
@@ -58,7 +58,7 @@ export const setattr: Operation = async (mounted, request) => {
   const { nodeId } = request
   const set = readSetattr(request.body)
   await storeTimesOf(fs, nodeId)
-  const change = changeOf(mounted, set)
+  const change = changeOf(mounted, request, set)
   if (set.size !== undefined) {
     await setSize(mounted, request, set.size, set)
     if (Object.keys(change).length === 0) return answerAttributes(mounted, await inodeOf(mounted, nodeId, 'truncate'))
@@ -71,7 +71,7 @@ export const setattr: Operation = async (mounted, request) => {
  * A request that names nothing comes of chown(-1, -1), and of the kernel's own taking off of privileges: what else there was
  * to it, it has left to us.
  */
-function changeOf({ fs }: Mounted, set: SetattrRequest): Change {
+function changeOf({ fs }: Mounted, request: Request, set: SetattrRequest): Change {
   const { mode, uid, gid, atimeNs, mtimeNs, size, killsSetIds } = set
   const isEmpty = [mode, uid, gid, atimeNs, mtimeNs, size].every((each) => each === undefined)
   const timeOf = (time: bigint | 'now'): bigint => (time === 'now' ? nowNs(fs) : time)
@@ -81,7 +81,7 @@ function changeOf({ fs }: Mounted, set: SetattrRequest): Change {
     ...(gid === undefined ? {} : { gid }),
     ...(atimeNs === undefined ? {} : { atimeNs: timeOf(atimeNs) }),
     ...(mtimeNs === undefined ? {} : { mtimeNs: timeOf(mtimeNs) }),
-    ...(isEmpty || (killsSetIds && size === undefined) ? { dropsPrivileges: true } : {}),
+    ...(isEmpty || (killsSetIds && size === undefined) ? losses(request) : {}),
   }
 }
 
@@ -98,7 +98,7 @@ async function setSize(
   checkSize(size, 'truncate', path)
   const cut = async (open: OpenInode): Promise<void> => {
     const call = callOf(mounted, request, 'truncate', path)
-    if (killsSetIds) await dropPrivileges(mounted, open, call.limits)
+    if (killsSetIds) await dropPrivileges(mounted, request, open, call.limits)
     await resize(fs, open, size, await cuttingOf(fs, open, call))
   }
   if (handle !== undefined) return cut(handles.files.get(handle).open)

@@ -14,6 +14,6 @@ function cachingOf({ fs, options, nodes }: Mounted, open: OpenInode): number {
   return isSame && !storesElsewhere(fs.table, open.ino) ? OpenFlag.keepCache : 0
 }
 
-/** `isForReading`: nothing can be written through it, so nothing is to be stored when it is closed. */
-export const openFlagsOf = (mounted: Mounted, open: OpenInode, isForReading: boolean): number =>
-  cachingOf(mounted, open) | (isForReading ? OpenFlag.noFlush : 0)
+/** `sparesFlush`: there is nothing, or hardly anything, that would have to be stored before close(2) returns. */
+export const openFlagsOf = (mounted: Mounted, open: OpenInode, sparesFlush: boolean): number =>
+  cachingOf(mounted, open) | (sparesFlush ? OpenFlag.noFlush : 0)

@@ -42,16 +42,17 @@ const answerMapped = ({ parts, release }: MappedRead): Reply =>
 export const write: Operation = (mounted, request) => {
   const asked = readWrite(request.body)
   const file = mounted.handles.files.get(asked.handle)
-  const { data, offset, flags, isFromCache, killsSetIds } = asked
+  const { data, offset, flags, isFromCache } = asked
   const isPlain = !isFromCache && (flags & (O_APPEND | O_DSYNC)) === 0
-  if (isPlain && (!killsSetIds || hasNoPrivileges(mounted, file.open)) && writeNow(mounted.fs, file.open, data, offset))
+  if (isPlain && hasNoPrivileges(mounted, file.open) && writeNow(mounted.fs, file.open, data, offset))
     return reply(encodeWritten(data.length))
   return writeSlowly(mounted, request, file, asked)
 }
 
 async function writeSlowly(mounted: Mounted, request: Request, file: OpenedFile, asked: WriteRequest): Promise<Reply> {
   const limits = new CallLimits(mounted, request)
-  if (asked.killsSetIds) await dropPrivileges(mounted, file.open, limits)
+  // What comes from the page cache was stored there before.
+  if (!asked.isFromCache) await dropPrivileges(mounted, request, file.open, limits, !asked.killsSetIds)
   const bytesWritten = await (asked.isFromCache ? writeBack : writeOut)(mounted, file, asked, limits)
   // The kernel flushes by itself only what went through its page cache.
   if ((asked.flags & O_DSYNC) !== 0) await syncFile(mounted.fs, file.open)

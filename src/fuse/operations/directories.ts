@@ -1,6 +1,6 @@
 /** Directories: OPENDIR, READDIR, READDIRPLUS, RELEASEDIR. What a handle sees: open-directory.ts. */
 import type { InodeKind } from '../../metadata/metadata.ts'
-import { TYPE_BITS } from '../../pool/stat.ts'
+import { TYPE_BITS } from '../../pool/kinds.ts'
 import type { InodeNumber } from '../../units.ts'
 import { OpenDirectory } from '../open-directory.ts'
 import type { Mounted, Operation, Reply } from '../request.ts'

@@ -5,7 +5,7 @@ import type { FileSystem } from '../../files/file-system.ts'
 import { storeTimes } from '../../files/growth.ts'
 import type { OpenInode } from '../../files/open-inode.ts'
 import type { Inode } from '../../metadata/metadata.ts'
-import { LOST_AND_FOUND_INODE } from '../../metadata/metadata.ts'
+import { LOST_AND_FOUND_INODE, ROOT_INODE } from '../../metadata/metadata.ts'
 import { Stat } from '../../pool/stat.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Reply, Request } from '../request.ts'
@@ -75,15 +75,16 @@ export function entryOf(mounted: Mounted, parent: InodeNumber | undefined, inode
   const validMs = validMsOf(mounted)
   return {
     nodeId: inode.ino,
-    // Numbers are never used again while the pool lives; of another pool at the same place they are.
-    generation: inode.birthtimeNs,
+    // Numbers are never used again while the pool lives; of another pool at the same place they are. The root's, which the
+    // kernel has before it asks, is 0.
+    generation: inode.ino === ROOT_INODE ? 0n : inode.birthtimeNs,
     attributes: new Stat(inode),
     entryValidMs: validMs,
     attributesValidMs: validMs,
   }
 }
 
-export const answerEntry = (mounted: Mounted, parent: InodeNumber, inode: Inode): Reply =>
+export const answerEntry = (mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Reply =>
   reply(encodeEntry(entryOf(mounted, parent, inode)))
 
 export const answerAttributes = (mounted: Mounted, inode: Inode): Reply =>

@@ -1,6 +1,6 @@
 /** Lookups: LOOKUP, FORGET, BATCH_FORGET, READLINK. */
 import { systemError } from '../../errors.ts'
-import { checkName } from '../../files/paths.ts'
+import { checkName, directoryOf } from '../../files/paths.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Operation, Reply } from '../request.ts'
 import { reply } from '../request.ts'
@@ -12,6 +12,7 @@ import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inode
 /** Every name of a path that is walked: at once when it is known. ENOENT, ENAMETOOLONG, EILSEQ. */
 export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   const name = readName(body)
+  if (name === '.' || name === '..') return lookUpNode(mounted, parent, name)
   checkName(name, 'lookup', name)
   const { known } = mounted.fs
   const dentry = known.dentry(parent, name)
@@ -28,6 +29,17 @@ async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Prom
     // Else it has gone since, perhaps by a rename that put another in its place: look again.
     if (inode !== undefined) return answerEntry(mounted, parent, inode)
   }
+}
+
+/**
+ * A node that the kernel has forgotten, of which somebody has a file handle (name_to_handle_at(2)): itself, or the directory
+ * that it is in. ENOENT, which the caller sees as ESTALE: it is gone, or has no name any more.
+ */
+async function lookUpNode(mounted: Mounted, nodeId: InodeNumber, name: '.' | '..'): Promise<Reply> {
+  const directory = await directoryOf(mounted.fs, nodeId)
+  const inode = name === '..' ? directory : await currentInode(mounted, nodeId)
+  if (directory === undefined || inode === undefined) throw NOTHING
+  return answerEntry(mounted, name === '..' ? undefined : directory.ino, inode)
 }
 
 /** Made once: a shell that looks for a program along its path asks often, and nobody reads the message. */

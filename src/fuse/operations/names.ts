@@ -5,7 +5,7 @@ import { makeInode, makeLink } from '../../files/making.ts'
 import { checkName } from '../../files/paths.ts'
 import { moveName, removeDirectory, removeName } from '../../files/removing.ts'
 import type { InodeKind, NameLoss, RenameMode } from '../../metadata/metadata.ts'
-import { TYPE_BITS } from '../../pool/stat.ts'
+import { S_IFMT, TYPE_BITS } from '../../pool/kinds.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY } from '../request.ts'
@@ -23,7 +23,6 @@ import {
 import { callOf } from './call-limits.ts'
 import { answerEntry, ownerOf } from './inodes.ts'
 
-const S_IFMT = 0o170_000
 const PERMISSION_BITS = 0o7777
 
 const kinds = new Map(Object.entries(TYPE_BITS).map(([kind, bits]) => [bits, kind as InodeKind]))

@@ -46,7 +46,7 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
   const { fs } = mounted
   try {
     const call = callOf(mounted, request, 'open', filePathOf(mounted, opened.ino))
-    if (killsSetIds) await dropPrivileges(mounted, opened, call.limits)
+    if (killsSetIds) await dropPrivileges(mounted, request, opened, call.limits)
     await resize(fs, opened, 0, await cuttingOf(fs, opened, call))
   } catch (error) {
     await fs.openInodes.close(fs, opened)
@@ -54,9 +54,19 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
   }
 }
 
-function handleOf(mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenRequest, 'flags'>): Opened {
+/** Through one that is for reading nothing can be written, so nothing is to be stored when it is closed. */
+const handleOf = (mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenRequest, 'flags'>): Opened =>
+  numbered(mounted, opened, (flags & O_ACCMODE) === O_RDONLY)
+
+/**
+ * What makes a new file grow stores its times itself. Left are those of bytes that are written once more, in place, before the
+ * file that was made is closed: they are stored with RELEASE, which the kernel has sent when close(2) returns, though nobody waits for it.
+ */
+const handleOfNew = (mounted: Mounted, opened: OpenInode): Opened => numbered(mounted, opened, true)
+
+function numbered(mounted: Mounted, opened: OpenInode, sparesFlush: boolean): Opened {
   const handle = mounted.handles.files.add({ open: opened, path: filePathOf(mounted, opened.ino) })
-  return { handle, openFlags: openFlagsOf(mounted, opened, (flags & O_ACCMODE) === O_RDONLY) }
+  return { handle, openFlags: openFlagsOf(mounted, opened, sparesFlush) }
 }
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
@@ -77,13 +87,13 @@ export const tmpfile: Operation = (mounted, request) => createAt(mounted, reques
 async function createAt(
   mounted: Mounted,
   request: Request,
-  { mode, umask, flags, name: asked }: CreateRequest,
+  { mode, umask, name: asked }: CreateRequest,
   name: string | undefined,
 ): Promise<Reply> {
   const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
   const parent: InodeNumber = request.nodeId
   const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
-  return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOf(mounted, opened, { flags })))
+  return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOfNew(mounted, opened)))
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */

@@ -1,25 +1,12 @@
 /** Attributes of an inode, and GETATTR: `fuse_attr`, `fuse_getattr_in`, `fuse_attr_out`. */
+import type { Stat } from '../../pool/stat.ts'
 import { readU64, writeTimeNs, writeU64, writeValidMs } from './integers.ts'
 
-/** What the kernel wants to know of an inode; the pool's `Stat` has it all. */
-export interface Attributes {
-  readonly ino: number
-  /** Type and permission bits. */
-  readonly mode: number
-  readonly nlink: number
-  readonly uid: number
-  readonly gid: number
-  /** As the kernel packs it: minor bits 0-7, major 8-19, the rest of minor 20-31. */
-  readonly rdev: number
-  /** Bytes. */
-  readonly size: number
-  readonly blksize: number
-  /** Units of 512 bytes. */
-  readonly blocks: number
-  readonly atimeNs: bigint
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-}
+/** What the kernel wants to know of an inode. It packs `rdev`: minor bits 0-7, major 8-19, the rest of minor 20-31. */
+export type Attributes = Pick<
+  Stat,
+  'ino' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'size' | 'blksize' | 'blocks' | 'atimeNs' | 'mtimeNs' | 'ctimeNs'
+>
 
 export const ATTRIBUTES_BYTES = 88
 const ATTR_OUT_BYTES = 16 + ATTRIBUTES_BYTES

@@ -31,9 +31,13 @@ export function encodeEntry(entry: Entry): Buffer {
   return bytes
 }
 
-/** The reply to LOOKUP that lets the kernel remember, for so long, that there is no such name. */
+const noEntry = Buffer.alloc(ENTRY_OUT_BYTES)
+
+/**
+ * The reply to LOOKUP that lets the kernel remember, for so long, that there is no such name. The same bytes each time: to be
+ * sent before the next one is made.
+ */
 export function encodeNoEntry(entryValidMs: number): Buffer {
-  const bytes = Buffer.alloc(ENTRY_OUT_BYTES)
-  writeValidMs(bytes, entryValidMs, 16, 32)
-  return bytes
+  writeValidMs(noEntry, entryValidMs, 16, 32)
+  return noEntry
 }

@@ -5,7 +5,7 @@ import { contentType } from 'mime-types'
 import { posix } from 'node:path'
 import type { Pool } from '../../pool/pool.ts'
 import type { Stat } from '../../pool/stat.ts'
-import type { Answer, BodyPart, Question } from './answer.ts'
+import type { Answer, BodyPart, Fields, Question } from './answer.ts'
 import type { ByteRange } from './byte-ranges.ts'
 import { byteRanges, contentRange } from './byte-ranges.ts'
 import { stateOf } from './file-state.ts'
@@ -42,11 +42,10 @@ export async function answerRead(
     }
     const { stat, isExact, source } = await stateOf(file, planFor, !pool.isReadOnly)
     try {
-      const isWhole = source === undefined ? stat.size === 0 : source.length === stat.size
       const isByItself = file.path === target.path || file.path === `${target.path}/${settings.index[0]}`
-      if (isExact && isWhole && isByItself) recent?.keep(question.url, { path: file.path, stat, source })
+      if (isByItself) recent?.keep(question.url, file.path)
       const { status, ranges, validators } = isExact ? plan! : { status: 200, ranges: undefined, validators: NONE }
-      return answerOf(question, settings, file.path, stat, { status, ranges, validators, source })
+      return answerOf(question, settings, { path: file.path, stat }, { status, ranges, validators, source })
     } catch (error) {
       source?.release()
       throw error
@@ -56,14 +55,16 @@ export async function answerRead(
   }
 }
 
-/** The same at once, about a file that was sent in this turn. */
+/** The same at once, about a file that was found before. */
 export function answerRecent(settings: Settings, question: Question, recent: RecentFiles): Answer | undefined {
   const file = recent.find(question.url)
   if (file === undefined) return undefined
   const plan = planOf(question, file.stat, settings)
-  const source = plan.hull === undefined ? undefined : file.source?.share()
+  const { status, ranges, validators, hull } = plan
+  const source = hull === undefined || hull.length === 0 ? undefined : recent.take(file, hull)
+  if (source === undefined && hull !== undefined && hull.length > 0) return undefined
   try {
-    return answerOf(question, settings, file.path, file.stat, { ...plan, source })
+    return answerOf(question, settings, file, { status, ranges, validators, source })
   } catch (error) {
     source?.release()
     throw error
@@ -101,10 +102,15 @@ function planOf(question: Question, stat: Stat, settings: Settings): Plan {
 function answerOf(
   question: Question,
   settings: Settings,
-  path: string,
-  stat: Stat,
+  file: { readonly path: string; readonly stat: Stat; fields?: Fields | undefined },
   { status, ranges, validators, source }: Omit<Plan, 'hull'> & { source: Answer['source'] },
 ): Answer {
+  const { path, stat } = file
+  const isWhole = status === 200 && ranges === undefined
+  if (isWhole && file.fields !== undefined) {
+    const body = source === undefined || question.method === 'HEAD' ? [] : [{ offset: 0, length: stat.size }]
+    return { status, headers: file.fields.headers, fields: file.fields, body, source }
+  }
   if (status === 412) return refusal(412)
   if (status === 416) return refusal(416, { 'content-range': `bytes */${stat.size}` })
   const type = contentType(posix.extname(path)) || 'application/octet-stream'
@@ -137,6 +143,8 @@ function answerOf(
       validateHeaderValue(name, value)
     }
   }
+  if (isWhole && settings.setHeaders === undefined)
+    file.fields = { headers, list: [...headers].flat(), head: undefined }
   return { status, headers, body: question.method === 'HEAD' ? [] : body, source }
 }
 

@@ -1,4 +1,5 @@
 /** Answer: a response that is not sent yet: what to say, and what keeps its body as it is. */
+import type { Head } from './head.ts'
 import type { Source } from './source.ts'
 
 /** Bytes of the source, from an offset of the file. */
@@ -9,10 +10,21 @@ export interface SourcePart {
 
 export type BodyPart = Uint8Array | SourcePart
 
+/** Header fields, names in lower case. */
+export interface Fields {
+  readonly headers: ReadonlyMap<string, string>
+  /** The same, as `writeHead` takes them. */
+  readonly list: string[]
+  /** As it was written last. */
+  head: Head | undefined
+}
+
 export interface Answer {
   readonly status: number
   /** Names in lower case. With Content-Length, unless there can be none. */
-  readonly headers: Map<string, string>
+  readonly headers: ReadonlyMap<string, string>
+  /** The same, where many answers have them. */
+  readonly fields?: Fields
   /** In order. */
   readonly body: readonly BodyPart[]
   /** Of the parts; whoever sends the answer, or does not, releases it. */

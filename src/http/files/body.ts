@@ -3,7 +3,7 @@
  * are touched within a call and never after it: whoever takes a part has sent or copied it before it lets others run.
  */
 import { Remainder } from '../../pool/remainder.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, BodyPart } from './answer.ts'
 import { isOfSource } from './answer.ts'
 import type { Source } from './source.ts'
 
@@ -14,8 +14,7 @@ export class Body {
   readonly length: number
 
   constructor({ body, source }: Pick<Answer, 'body' | 'source'>) {
-    const views = body.flatMap((part) => (isOfSource(part) ? source!.views(part.offset, part.length) : [part]))
-    this.#rest = new Remainder(views, 'writeTo')
+    this.#rest = new Remainder(viewsOf(body, source), 'writeTo')
     this.length = this.#rest.length
     this.#source = source
   }
@@ -75,4 +74,10 @@ export class Body {
   end(): void {
     this.#source?.release()
   }
+}
+
+function viewsOf(parts: readonly BodyPart[], source: Source | undefined): readonly Uint8Array[] {
+  const views = (part: BodyPart): readonly Uint8Array[] =>
+    isOfSource(part) ? source!.views(part.offset, part.length) : [part]
+  return parts.length === 1 ? views(parts[0]) : parts.flatMap(views)
 }

@@ -7,21 +7,29 @@ import type { Limit } from './holds.ts'
 
 export interface Delivery {
   /** Bytes of the body that were given to the kernel, or of the last 16 KiB to Node.js; undefined: Node.js sent it. */
-  bytes?: number
+  bytes?: number | undefined
   /** Why it was broken off, if that was not the client. */
-  brokenOff?: Why
+  brokenOff?: Why | undefined
 }
 
 /** 'error': what failed was told to `onError`; 'end': the server ends. */
 type Why = Limit | 'error' | 'end'
 
-const deliveries = new WeakMap<ServerResponse, Delivery>()
+/** In the response itself: a WeakMap of all would cost every response more than its other bookkeeping. */
+const DELIVERY = Symbol('delivery')
 
-export const deliveryOf = (response: ServerResponse): Readonly<Delivery> => deliveries.get(response) ?? {}
+type Response = ServerResponse & { [DELIVERY]?: Delivery }
 
-export const hasSent = (response: ServerResponse, bytes: number): void => note(response, { bytes })
+const NOTHING: Delivery = {}
 
-export const breaksOff = (response: ServerResponse, brokenOff: Why): void => note(response, { brokenOff })
+export const deliveryOf = (response: ServerResponse): Readonly<Delivery> => (response as Response)[DELIVERY] ?? NOTHING
 
-const note = (response: ServerResponse, news: Delivery): void =>
-  void deliveries.set(response, { ...deliveries.get(response), ...news })
+export function hasSent(response: ServerResponse, bytes: number): void {
+  kept(response).bytes = bytes
+}
+
+export function breaksOff(response: ServerResponse, brokenOff: Why): void {
+  kept(response).brokenOff = brokenOff
+}
+
+const kept = (response: Response): Delivery => (response[DELIVERY] ??= { bytes: undefined, brokenOff: undefined })

@@ -19,7 +19,7 @@ export type FilesMiddleware = (
 export function middleware(pool: Pool, options?: FilesOptions): FilesMiddleware {
   const files = new Files(pool, options)
   return (request, response, next) => {
-    const question = questionOf(request)
+    const question = new NodeQuestion(request)
     const answer = files.answerNow(question)
     if (answer === undefined) void serve(files, question, request, response, next)
     else void respond(files, response, answer, question.url)
@@ -43,37 +43,58 @@ async function serve(
   if (!request.readableEnded) request.resume()
 }
 
-/** Sends; what goes wrong ends the connection at most. */
-export async function respond(files: Files, response: ServerResponse, answer: Answer, path: string): Promise<void> {
+/** Sends, at once when the client takes it at once; what goes wrong ends the connection at most. */
+export function respond(
+  files: Files,
+  response: ServerResponse,
+  answer: Answer,
+  path: string,
+): Promise<void> | undefined {
   try {
-    await sendToNode(response, answer, files.holds)
+    return sendToNode(response, answer, files.holds)?.catch((error) => broken(files, response, error, path))
   } catch (error) {
-    if (response.headersSent || response.destroyed) response.destroy()
-    else await sendToNode(response, refusal(500), files.holds).catch(() => response.destroy())
-    if (isOfClient(error)) return
-    breaksOff(response, 'error')
-    files.settings.onError(error, path)
+    return broken(files, response, error, path)
   }
 }
+
+async function broken(files: Files, response: ServerResponse, error: unknown, path: string): Promise<void> {
+  if (response.headersSent || response.destroyed) response.destroy()
+  else await sendRefusal(files, response).catch(() => response.destroy())
+  if (isOfClient(error)) return
+  breaksOff(response, 'error')
+  files.settings.onError(error, path)
+}
+
+const sendRefusal = async (files: Files, response: ServerResponse): Promise<void> =>
+  sendToNode(response, refusal(500), files.holds)
 
 const OF_CLIENTS: readonly unknown[] = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT']
 const isOfClient = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && OF_CLIENTS.includes(error.code)
 
-function questionOf(request: IncomingMessage): Question {
-  const { method = 'GET', url = '/', headers } = request
-  const { originalUrl } = request as { originalUrl?: string }
-  return {
-    method,
-    url,
-    originalUrl,
-    // Not destroyed by who stops early: there is an answer to be sent.
-    get body() {
-      return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-    },
-    header: (name) => {
-      const value = headers[name]
-      return (Array.isArray(value) ? value.join(', ') : value) || undefined
-    },
+/** A class: its accessors are not made anew for each request. */
+class NodeQuestion implements Question {
+  readonly #request: IncomingMessage
+  readonly method: string
+  readonly url: string
+
+  constructor(request: IncomingMessage) {
+    this.#request = request
+    this.method = request.method ?? 'GET'
+    this.url = request.url ?? '/'
+  }
+
+  get originalUrl(): string | undefined {
+    return (this.#request as { originalUrl?: string }).originalUrl
+  }
+
+  /** Not destroyed by who stops early: there is an answer to be sent. */
+  get body(): AsyncIterable<Uint8Array> {
+    return this.#request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name]
+    return (Array.isArray(value) ? value.join(', ') : value) || undefined
   }
 }

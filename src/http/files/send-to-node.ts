@@ -14,10 +14,12 @@ import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { systemError } from '../../errors.ts'
-import { sendNow } from '../../platform/socket-send.ts'
+import { MOST_TEXT, sendNow, sendTextNow } from '../../platform/socket-send.ts'
 import type { Answer } from './answer.ts'
 import { Body } from './body.ts'
 import { breaksOff, hasSent } from './deliveries.ts'
+import type { NodeResponse } from './head.ts'
+import { writeHeadOf } from './head.ts'
 import type { Hold, Holds, Limit } from './holds.ts'
 
 /** Bytes left with Node.js when the socket is full: enough that its being taken means there is room again. */
@@ -25,25 +27,34 @@ const BELL_BYTES = 16 << 10
 /** Bytes sent in one turn of the event loop; others have theirs in between. */
 const TURN_BYTES = 2 << 20
 const COPY_BYTES = 64 << 10
-/** Up to here a copy behind the header, sent in one call, is cheaper than a call of its own. */
-const SMALL_BYTES = 16 << 10
 
-/** Resolves when the kernel has all of the answer; rejects when the client has gone, or the answer was given up. */
-export async function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> {
+/**
+ * undefined: the kernel has all of the answer. Else resolves when it has; rejects when the client has gone, or the answer was
+ * given up. What is wrong from the start is thrown.
+ */
+export function sendToNode(response: ServerResponse, answer: Answer, holds: Holds): Promise<void> | undefined {
   const body = new Body(answer)
+  let rest: Promise<void> | undefined
   try {
     if (response.destroyed || response.headersSent) throw gone()
-    response.writeHead(answer.status, [...answer.headers].flat())
-    if (body.left > 0 && response.req.method !== 'HEAD') await new Sending(response, body, holds).run()
-    response.end()
+    // What goes past Node.js is not in its count.
+    response.strictContentLength = false
+    writeHeadOf(response, answer)
+    if (body.left === 0 || response.req.method === 'HEAD') response.end()
+    else rest = new Sending(response, body, holds).send()
+    return rest
   } finally {
-    if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
-    body.end()
+    if (rest === undefined) {
+      if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
+      body.end()
+    }
   }
 }
 
 const gone = (): Error =>
   systemError('ECONNRESET', 'the client went away before it had the whole response', { syscall: 'send' })
+
+type State = 'sent' | 'full' | 'turn is over'
 
 class Sending implements Hold {
   readonly mayCopy = true
@@ -67,58 +78,69 @@ class Sending implements Hold {
     this.#wake?.()
   }
 
-  async run(): Promise<void> {
+  /** Header and body, up to the end of the response. undefined: it is over. */
+  send(): Promise<void> | undefined {
+    const state = this.#sendHeader()
+    if (state !== 'sent') return this.#sendRest(state)
+    this.#response.end()
+    return undefined
+  }
+
+  async #sendRest(first: State): Promise<void> {
     const { body } = this
-    let state = this.#sendHeader() ? this.#sendSome() : 'full'
-    if (state === 'sent') return
+    let state = first
     const response = this.#response
-    response.on('close', this.#onClose)
-    response.on('error', this.#onClose)
+    const onClose = (): void => {
+      this.#failure ??= gone()
+      this.#wake?.()
+    }
+    response.on('close', onClose)
+    response.on('error', onClose)
     this.#holds.add(this)
     try {
       while (state !== 'sent') {
-        const socket = plainSocket(response)
+        const isPlain = descriptorOf(response) >= 0
         if (state === 'turn is over') await this.#written((done) => setImmediate(done))
-        else if (socket === undefined) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
-        else await this.#written((done) => socket.write(body.take(BELL_BYTES), done))
+        else if (!isPlain) await this.#written((done) => response.write(body.take(COPY_BYTES), done))
+        else await this.#written((done) => response.socket!.write(body.take(BELL_BYTES), done))
         this.#mustBeThere()
-        state = this.#sendSome()
+        state = this.#sendSome(descriptorOf(response), TURN_BYTES)
       }
+      response.end()
     } finally {
       this.#holds.delete(this)
-      response.off('close', this.#onClose)
+      response.off('close', onClose)
+      hasSent(response, body.sent)
+      body.end()
     }
   }
 
-  /** The header, ready for the first bytes to follow, or with all of a small body; false: it is with Node.js. */
-  #sendHeader(): boolean {
-    const response = this.#response as ServerResponse & { _header?: unknown; _headerSent?: unknown }
+  /** The header and what there is room for, in one call. */
+  #sendHeader(): State {
+    const response = this.#response as NodeResponse
     const { body } = this
-    const socket = plainSocket(response)
+    const fd = descriptorOf(response)
     const { _header: header } = response
-    if (socket === undefined || typeof header !== 'string' || response._headerSent !== false) {
+    if (fd < 0 || typeof header !== 'string' || response._headerSent !== false || header.length > MOST_TEXT) {
       response.flushHeaders()
-      return false
+      return 'full'
     }
-    const isSmall = body.left <= SMALL_BYTES
-    const bytes = Buffer.allocUnsafe(header.length + (isSmall ? body.left : 0))
-    bytes.write(header, 'latin1')
-    if (isSmall) body.copyTo(bytes, header.length)
-    const sent = sendNow(descriptorOf(socket), bytes, !isSmall)
+    const part = body.next(TURN_BYTES)
+    const sent = sendTextNow(fd, header, part, part.length < body.left)
     response._headerSent = true
-    if (sent === bytes.length) return true
-    socket.write(bytes.subarray(sent))
-    return isSmall
+    if (sent < header.length) {
+      response.socket!.write(header.slice(sent), 'latin1')
+      return 'full'
+    }
+    body.advance(sent - header.length)
+    return sent < header.length + part.length ? 'full' : this.#sendSome(fd, TURN_BYTES - part.length)
   }
 
-  /** Sends while there is room, and it is this response's turn. */
-  #sendSome(): 'sent' | 'full' | 'turn is over' {
+  /** Sends up to so many bytes while there is room, and it is this response's turn. */
+  #sendSome(fd: number, most: number): State {
     const { body } = this
-    if (body.left === 0) return 'sent'
-    const socket = plainSocket(this.#response)
-    if (socket === undefined) return 'full'
-    const fd = descriptorOf(socket)
-    for (let turn = TURN_BYTES; body.left > 0 && turn > 0;) {
+    if (fd < 0) return body.left === 0 ? 'sent' : 'full'
+    for (let turn = most; body.left > 0 && turn > 0;) {
       const part = body.next(turn)
       const sent = sendNow(fd, part, part.length < body.left)
       if (sent === 0) return 'full'
@@ -136,26 +158,17 @@ class Sending implements Hold {
     })
   }
 
-  readonly #onClose = (): void => {
-    this.#failure ??= gone()
-    this.#wake?.()
-  }
-
   #mustBeThere(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#response.destroyed) throw gone()
   }
 }
 
-/** The socket that may be sent to now. */
-function plainSocket(response: ServerResponse): Socket | undefined {
-  const { socket } = response
-  if (!(socket instanceof Socket) || socket instanceof TLSSocket) return undefined
-  return socket.destroyed || socket.writableLength > 0 || descriptorOf(socket) < 0 ? undefined : socket
-}
-
-/** -1: none, or not known. */
-function descriptorOf(socket: Socket): number {
+/** Of the socket that may be sent to now; -1: there is none, or it is not known. */
+function descriptorOf({ socket }: ServerResponse): number {
+  if (!(socket instanceof Socket) || socket instanceof TLSSocket) return -1
+  if (socket.destroyed || socket.writableLength > 0) return -1
   const { _handle: handle } = socket as Socket & { _handle?: { fd?: unknown } | null }
-  return typeof handle?.fd === 'number' ? handle.fd : -1
+  const fd = handle?.fd
+  return typeof fd === 'number' ? fd : -1
 }

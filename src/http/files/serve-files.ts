@@ -32,9 +32,9 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
     if (answer === undefined) return next()
     // hono makes a Response of its own of what answers HEAD, so that one must be whole.
     if (answer.source === undefined || !isOfNode) return webResponse(answer, files.holds)
-    for (const [name, value] of context.body(null).headers)
-      if (!answer.headers.has(name)) answer.headers.set(name, value)
-    await respond(files, outgoing, answer, question.url)
+    const headers = new Map([...context.body(null).headers, ...answer.headers])
+    const { status, body, source } = answer
+    await respond(files, outgoing, { status, headers, body, source }, question.url)
     // Not merged with what others have put there, which would make it one that is sent; a copy, since others may change it.
     context.res = undefined
     context.res = RESPONSE_ALREADY_SENT.clone()

@@ -23,7 +23,8 @@ export class Source {
   }
 
   /** Views of bytes [offset, offset + length) of the file, valid until `release()`. */
-  views(offset: number, length: number): Uint8Array[] {
+  views(offset: number, length: number): readonly Uint8Array[] {
+    if (offset === this.offset && length === this.length) return this.#views
     let from = offset - this.offset
     if (from < 0 || from + length > this.length) throw outOfRange('offset', 'within the source', offset)
     const views: Uint8Array[] = []

@@ -18,7 +18,7 @@ import { answer, ask, startServing } from './serving.ts'
 
 async function poolWith(t: TestContext, files: Readonly<Record<string, string | Buffer>> = {}): Promise<string> {
   const pool = join(temporaryDirectory(t), 'pool')
-  await mustRun(['mkfs', pool, '--size', '64M'])
+  await mustRun(['mkfs', pool, '--size', '128M'])
   for (const [path, content] of Object.entries(files)) await mustRun(['put', pool, '-', path], content)
   return pool
 }

@@ -9,6 +9,7 @@ import type { Pool } from '../../src/index.ts'
 import { builtPage, chromiumPath, inspected, launched, NO_CHROMIUM, opened, TOKEN } from '../support/inspected-pool.ts'
 import type { BuiltPage } from '../support/inspected-pool.ts'
 import { startProcess } from '../support/participant.ts'
+import { until } from '../support/pinned-content.ts'
 import { atEnd, BLOCK, temporaryPool } from '../support/temporary-pool.ts'
 
 const skip = chromiumPath() === undefined ? NO_CHROMIUM : false
@@ -29,6 +30,11 @@ async function heldPool(t: TestContext): Promise<Pool> {
   atEnd(t, () => {
     pin.release()
     stable.release()
+  })
+  // What was given back becomes free by itself, some time: before anybody looks.
+  await until('nothing is on its way to be free', async () => {
+    await pool.reap()
+    return (await pool.stats()).busyBytes === 0
   })
   return pool
 }

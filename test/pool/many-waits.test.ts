@@ -33,11 +33,14 @@ async function inLine(pool: Pool): Promise<string[]> {
   return found.filter(({ changes }) => changes.length === 0).map(({ name }) => name)
 }
 
-/** Resolves when so many wait in line; fails, with the file, when that does not come. */
+/**
+ * Resolves when so many wait in line and all places are taken: until then who will have a place may be looked at while it
+ * has no break yet. Fails, with the file, when that does not come.
+ */
 async function untilInLine(pool: Pool, count: number, isSo = (_line: string[]): boolean => true): Promise<string[]> {
   for (;;) {
     const line = await inLine(pool)
-    if (line.length === count && isSo(line)) return line
+    if (pool.fileSystem.table.breaksKept === PLACES && line.length === count && isSo(line)) return line
     await delay(5)
   }
 }

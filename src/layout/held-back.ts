@@ -13,14 +13,24 @@ import { allClaims, holderOf, openHolders } from './holders.ts'
 import type { ClaimView, DeviceBytes } from './overlaps.ts'
 import { deviceBytesOf, wholeBlocks } from './overlaps.ts'
 
-/** What has left its file and is not free, as bytes of the device; ascending. */
-export async function bytesThatLeft(metadata: Metadata): Promise<DeviceBytes[]> {
+/** What has left its file and comes free as a whole, a busy extent or a file of lost+found: bytes of the device. */
+export type Piece = readonly DeviceBytes[]
+
+/** Everything that has left its file and is not free yet. */
+export async function piecesThatLeft(metadata: Metadata): Promise<Piece[]> {
   const busy = await metadata.busyExtents(Number.MAX_SAFE_INTEGER)
   const lost = await metadata.lostAndFound()
-  const left = busy.map(({ start, count }) => ({ start: start * BLOCK_SIZE, end: (start + count) * BLOCK_SIZE }))
-  left.push(...lost.flatMap(({ extents }) => deviceBytesOf(extents)))
-  return left.sort((a, b) => a.start - b.start)
+  const extents = busy.map(({ start, count }) => [{ start: start * BLOCK_SIZE, end: (start + count) * BLOCK_SIZE }])
+  return [...extents, ...lost.map((file) => deviceBytesOf(file.extents))]
 }
+
+/** The bytes of pieces; ascending. */
+export const bytesOfPieces = (pieces: readonly Piece[]): DeviceBytes[] =>
+  pieces.flat().sort((a, b) => a.start - b.start)
+
+/** What has left its file and is not free; ascending. */
+export const bytesThatLeft = async (metadata: Metadata): Promise<DeviceBytes[]> =>
+  bytesOfPieces(await piecesThatLeft(metadata))
 
 /** Bytes of the claim's whole blocks that are among `left`: what it keeps from being used again, alone or with others. */
 export function heldBackBy(claim: Pick<ClaimView, 'bytes'>, left: readonly DeviceBytes[]): number {

@@ -10,9 +10,8 @@ import { createPool } from '../../src/index.ts'
 import { makeFifo } from '../../src/platform/fifo.ts'
 import { startProcess } from '../support/participant.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
-import type { useEverything } from '../support/use-everything.ts'
+import { usedBy } from '../support/use-everything.ts'
 
-const MODULE = new URL('../support/use-everything.ts', import.meta.url).href
 const PARTS = [
   'meta.db',
   'meta.db-wal',
@@ -51,18 +50,7 @@ for (const [thing, make] of Object.entries(THINGS)) {
       if (!part.startsWith('meta.db-')) renameSync(join(path, part), join(directory, 'replaced'))
       make(join(path, part), outside)
       for (const readOnly of [true, false]) {
-        const hung = Promise.withResolvers<never>()
-        const timer = setTimeout(() => hung.reject(new Error(`${part}: it hangs`)), TIMEOUT_MS)
-        const run = user.run(
-          async (here, url, at, isReadOnly) => {
-            const module = await here.load<{ useEverything: typeof useEverything }>(url)
-            return module.useEverything(at, { readOnly: isReadOnly })
-          },
-          MODULE,
-          path,
-          readOnly,
-        )
-        const used = await Promise.race([run, hung.promise]).finally(() => clearTimeout(timer))
+        const used = await usedBy(user, path, { readOnly, timeoutMs: TIMEOUT_MS, what: part })
         assert.deepEqual(used.wrong, [], part)
         for (const code of used.codes) codes.add(code)
         t.diagnostic(`${part}, ${readOnly ? 'read' : 'write'}: ${used.done} calls, ${used.codes.join()}`)

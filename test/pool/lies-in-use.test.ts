@@ -13,12 +13,10 @@ import { fsck } from '../../src/pool/fsck.ts'
 import { poolDirectory } from '../../src/pool/pool-directory.ts'
 import { demandRepair } from '../../src/pool/recovery.ts'
 import { lie, LIES, populate } from '../metadata/lies.ts'
-import type { Participant } from '../support/participant.ts'
 import { startProcess } from '../support/participant.ts'
 import { temporaryDirectory } from '../support/temporary-pool.ts'
-import type { useEverything, Used } from '../support/use-everything.ts'
+import { usedBy } from '../support/use-everything.ts'
 
-const MODULE = new URL('../support/use-everything.ts', import.meta.url).href
 const TIMEOUT_MS = 60_000
 
 /** Past the types of the columns as well, which nothing but another schema for the time of the lie gets by. */
@@ -103,26 +101,6 @@ async function poolThatLies(t: TestContext, sql: string): Promise<string> {
   return path
 }
 
-/** A process of its own: it may die, or hang. */
-async function used(user: Participant, path: string, readOnly: boolean): Promise<Used> {
-  const hung = Promise.withResolvers<never>()
-  const timer = setTimeout(() => hung.reject(new Error('it hangs')), TIMEOUT_MS)
-  const run = user.run(
-    async (here, url, at, isReadOnly) => {
-      const module = await here.load<{ useEverything: typeof useEverything }>(url)
-      return module.useEverything(at, { readOnly: isReadOnly })
-    },
-    MODULE,
-    path,
-    readOnly,
-  )
-  try {
-    return await Promise.race([run, hung.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 const FAMILIES = { 'the lies of fsck': LIES.map(([, sql]) => sql), 'lies of all sorts': MORE_LIES }
 
 for (const [name, lies] of Object.entries(FAMILIES)) {
@@ -134,7 +112,7 @@ for (const [name, lies] of Object.entries(FAMILIES)) {
     for (const sql of lies) {
       const path = await poolThatLies(t, sql)
       for (const readOnly of [true, false]) {
-        const use = await used(user, path, readOnly)
+        const use = await usedBy(user, path, { readOnly, timeoutMs: TIMEOUT_MS })
         problems.push(...use.wrong.map((wrong) => `${sql}: ${wrong}`))
         for (const code of use.codes) codes.add(code)
         done += use.done

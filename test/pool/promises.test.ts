@@ -131,8 +131,7 @@ describe('promises', async () => {
       )
       await using file = await pool.open('/file', 'r+')
       // Not by the table: a pin is listed before it is granted, and one that is taken back again queues for the first time.
-      const hasBegun = storms.map((stormer) => () => stormer.run((here) => here.kept['isOver'] === false))
-      for (const ask of hasBegun) await until(ask)
+      for (const stormer of storms) await until(() => stormer.run((here) => here.kept['isOver'] === false))
       for (let round = 0; round < 5; round++) {
         const change = file.punchHole(8 * BLOCK, BLOCK, { busy: 'wait', timeoutMs: 10_000 })
         using elsewhere = await file.pin({ offset: 2 * BLOCK, length: BLOCK, mode: 'read', timeoutMs: 1000 })

@@ -5,6 +5,7 @@
 import { codeOf } from '../../src/errors.ts'
 import type { File, Pool } from '../../src/index.ts'
 import { openPool } from '../../src/index.ts'
+import type { Participant } from './participant.ts'
 
 const MAX_DEPTH = 5
 const MAX_ENTRIES = 50
@@ -18,6 +19,32 @@ export interface Used {
   /** How many calls succeeded, and the codes of those that did not. */
   readonly done: number
   readonly codes: readonly string[]
+}
+
+const MODULE = import.meta.url
+
+/** The same by a process of its own, which may die, or hang: then it rejects, with `what`. */
+export async function usedBy(
+  user: Participant,
+  path: string,
+  { readOnly, timeoutMs, what = '' }: { readOnly: boolean; timeoutMs: number; what?: string },
+): Promise<Used> {
+  const hung = Promise.withResolvers<never>()
+  const timer = setTimeout(() => hung.reject(new Error(`${what} hangs`)), timeoutMs)
+  const run = user.run(
+    async (here, url, at, isReadOnly) => {
+      const module = await here.load<{ useEverything: typeof useEverything }>(url)
+      return module.useEverything(at, { readOnly: isReadOnly })
+    },
+    MODULE,
+    path,
+    readOnly,
+  )
+  try {
+    return await Promise.race([run, hung.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 export async function useEverything(path: string, { readOnly = false } = {}): Promise<Used> {

@@ -61,8 +61,9 @@ export function answerRecent(settings: Settings, question: Question, recent: Rec
   if (file === undefined) return undefined
   const plan = planOf(question, file.stat, settings)
   const { status, ranges, validators, hull } = plan
-  const source = hull === undefined || hull.length === 0 ? undefined : recent.take(file, hull)
-  if (source === undefined && hull !== undefined && hull.length > 0) return undefined
+  const isBare = hull === undefined || hull.length === 0
+  const source = isBare ? undefined : recent.take(file, hull)
+  if (!isBare && source === undefined) return undefined
   try {
     return answerOf(question, settings, file, { status, ranges, validators, source })
   } catch (error) {

@@ -6,19 +6,10 @@
  * had: nobody gives way for it.
  */
 import { allClaims } from '../../layout/holders.ts'
+import type { Piece } from '../../layout/held-back.ts'
 import { heldBackBy } from '../../layout/held-back.ts'
 import type { DeviceBytes } from '../../layout/overlaps.ts'
-import { deviceBytesOf } from '../../layout/overlaps.ts'
 import type { PinTable } from '../../layout/pin-table.ts'
-import type { Metadata } from '../../metadata/metadata.ts'
-import { BLOCK_SIZE } from '../../units.ts'
-
-/** What has left its file and comes free as a whole. */
-export interface Piece {
-  /** Of the device; ascending. */
-  readonly bytes: readonly DeviceBytes[]
-  readonly length: number
-}
 
 /** Responses with one pin. */
 export interface Candidate {
@@ -30,19 +21,6 @@ export interface Candidate {
   readonly msToGo: number
 }
 
-/** Everything that has left its file and is not free yet. */
-export async function piecesThatLeft(metadata: Metadata): Promise<Piece[]> {
-  const pieces = (await metadata.busyExtents(Number.MAX_SAFE_INTEGER)).map(({ start, count }): Piece => {
-    const length = count * BLOCK_SIZE
-    return { bytes: [{ start: start * BLOCK_SIZE, end: start * BLOCK_SIZE + length }], length }
-  })
-  for (const { extents } of await metadata.lostAndFound()) {
-    const bytes = deviceBytesOf(extents)
-    pieces.push({ bytes, length: bytes.reduce((sum, { start, end }) => sum + end - start, 0) })
-  }
-  return pieces
-}
-
 /** Those to end, until so many bytes come free; fewer when there is no more to be had. Each once. */
 export function givingWay<C extends Candidate>(
   table: PinTable,
@@ -51,25 +29,27 @@ export function givingWay<C extends Candidate>(
   wantedBytes: number,
 ): C[] {
   const records = new Set(candidates.map(({ record }) => record))
-  const others = allClaims(table)
-    .filter(({ slot, record }) => slot !== table.own.index || !records.has(record))
-    .flatMap(({ bytes }) => bytes)
-    .sort((a, b) => a.start - b.start)
+  const others = merged(
+    allClaims(table)
+      .filter(({ slot, record }) => slot !== table.own.index || !records.has(record))
+      .flatMap(({ bytes }) => bytes)
+      .sort((a, b) => a.start - b.start),
+  )
   const chosen = new Set<C>()
-  let free = pieces.filter((piece) => !holds({ bytes: merged(others) }, piece))
+  let free = pieces.filter((piece) => !holds({ bytes: others }, piece))
   let gained = 0
   for (const slowest of candidates.toSorted((a, b) => b.msToGo - a.msToGo)) {
     if (gained >= wantedBytes) break
     const its = free.filter((piece) => holds(slowest, piece))
     if (its.length === 0) continue
     for (const candidate of candidates) if (its.some((piece) => holds(candidate, piece))) chosen.add(candidate)
-    gained += its.reduce((sum, { length }) => sum + length, 0)
+    gained += its.flat().reduce((sum, { start, end }) => sum + end - start, 0)
     free = free.filter((piece) => !its.includes(piece))
   }
   return [...chosen]
 }
 
-const holds = ({ bytes }: Pick<Candidate, 'bytes'>, piece: Piece): boolean => heldBackBy(piece, bytes) > 0
+const holds = ({ bytes }: Pick<Candidate, 'bytes'>, piece: Piece): boolean => heldBackBy({ bytes: piece }, bytes) > 0
 
 /** Claims of several may overlap. */
 function merged(sorted: readonly DeviceBytes[]): DeviceBytes[] {

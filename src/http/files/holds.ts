@@ -12,15 +12,14 @@
  * yet, a look at that and at the pins of all holds, which never takes more than a twentieth of the time.
  */
 import { responseLimits } from '../../diagnostics.ts'
-import { bytesThatLeft, heldBackBy } from '../../layout/held-back.ts'
+import { bytesOfPieces, heldBackBy, piecesThatLeft } from '../../layout/held-back.ts'
 import { Table } from '../../layout/format.ts'
-import type { DeviceBytes } from '../../layout/overlaps.ts'
 import { bytesOfRecord, wholeBlocks } from '../../layout/overlaps.ts'
 import type { Pool } from '../../pool/pool.ts'
 import { bytesOf } from '../../units.ts'
 import type { Body } from './body.ts'
 import type { Candidate } from './giving-way.ts'
-import { givingWay, piecesThatLeft } from './giving-way.ts'
+import { givingWay } from './giving-way.ts'
 import type { Settings } from './options.ts'
 
 const LOOK_MS = 100
@@ -120,10 +119,10 @@ export class Holds {
     this.#nextLookMs = performance.now() + BLOCKS_LOOK_MS
     const { busy, sequestered, blockCount } = await metadata.space()
     if (busy + sequestered === 0) return
-    const left = await bytesThatLeft(metadata)
-    const pieces = isWanted ? await piecesThatLeft(metadata) : []
+    const pieces = await piecesThatLeft(metadata)
     // Nothing is awaited from here on: what is held is what was looked at.
     const startedAt = performance.now()
+    const left = bytesOfPieces(pieces)
     const most = this.#limits.heldBackBytes ?? bytesOf(blockCount) / HELD_BACK
     for (const { holds, bytes } of this.#byPin()) {
       if (heldBackBy({ bytes }, left) > most) for (const hold of holds) this.#end(hold, 'held-back')
@@ -159,7 +158,12 @@ export class Holds {
     }
     return [...pins]
       .filter(([, { youngestMs }]) => youngestMs >= graceMs)
-      .map(([record, { holds, msToGo }]) => ({ record, holds, msToGo, bytes: blocksOf(bytesOfRecord(table, record)) }))
+      .map(([record, { holds, msToGo }]) => ({
+        record,
+        holds,
+        msToGo,
+        bytes: bytesOfRecord(table, record).map(wholeBlocks),
+      }))
   }
 
   #end(hold: Hold, limit: Limit): void {
@@ -183,9 +187,4 @@ export class Holds {
     this.#copied += left
     this.#copies.set(hold, left)
   }
-}
-
-/** The blocks of bytes that ascend; those of two runs may share one. */
-function blocksOf(bytes: readonly DeviceBytes[]): DeviceBytes[] {
-  return bytes.map(wholeBlocks)
 }

@@ -90,6 +90,19 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByText('Nothing is pinned').waitFor({ timeout: 5000 })
   })
 
+  test('what is held gets older while nothing else happens', async (t) => {
+    const pool = await heldPool(t)
+    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const ages = page.locator(
+      'table[aria-labelledby="holders-pins"] td:nth-child(4), section[aria-labelledby="lost-title"] td:nth-child(4)',
+    )
+    const earlier = await ages.allTextContents()
+    assert.equal(earlier.length, 3)
+    await page.waitForTimeout(2500)
+    const later = await ages.allTextContents()
+    for (const [row, age] of later.entries()) assert.notEqual(age, earlier[row])
+  })
+
   test('the map is walked and zoomed by keys, down to a block, and says what it is', async (t) => {
     const pool = await heldPool(t)
     const { page } = await opened(t, browser, await inspected(t, pool, built))

@@ -1,6 +1,6 @@
 /** Who holds what: pins, leases, and layout changes that wait or are being made. */
 import type { Holder } from '../../src/errors.ts'
-import { state } from './store.ts'
+import { ageNow, state } from './store.ts'
 import { bytes, counted, duration } from './words.ts'
 
 export function HoldersPanel() {
@@ -66,7 +66,7 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
                     {bytes(holder.offset ?? 0)} + {isToTheEnd(holder) ? 'rest' : bytes(holder.length ?? 0)}
                   </td>
                   <td class="what">{whatOf(holder)}</td>
-                  <td class="number">{duration(holder.ageMs ?? 0)}</td>
+                  <td class="number">{duration(ageNow(holder.ageMs ?? 0))}</td>
                   <td>
                     pid {holder.pid}
                     {holder.threadId === 0 ? '' : ` thread ${holder.threadId}`}

@@ -1,6 +1,6 @@
 /** Lost+found: blocks that left their file while somebody held them. */
 import { ask } from './api.ts'
-import { mayChange, state, told } from './store.ts'
+import { ageNow, mayChange, state, told } from './store.ts'
 import { bytes, duration } from './words.ts'
 
 const reclaim = (body: { name?: string }): Promise<unknown> => ask('lost-and-found/reclaim', 'POST', body).catch(told)
@@ -41,7 +41,7 @@ export function LostAndFoundPanel() {
                   <td title={name}>{originName}</td>
                   <td class="number">{bytes(offset)}</td>
                   <td class="number">{bytes(length)}</td>
-                  <td class="number">{duration(Math.max(0, (state.value?.atMs ?? sinceMs) - sinceMs))}</td>
+                  <td class="number">{duration(ageNow(Math.max(0, (state.value?.atMs ?? sinceMs) - sinceMs)))}</td>
                   <td>{holders.length === 0 ? 'nobody: idle' : holders.map(({ pid }) => `pid ${pid}`).join(', ')}</td>
                   {mayChange.value ? (
                     <td>

@@ -245,7 +245,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       await page.getByLabel('busy policy').waitFor()
       const width = await page.evaluate('document.documentElement.scrollWidth')
       const wider = await page.evaluate(
-        '[...document.querySelectorAll(".scroll:has(.cards)")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)',
+        '[...document.querySelectorAll(".columns .scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)',
       )
       assert.deepEqual(wider, [])
       assert.ok(await page.getByRole('button', { name: /^Reclaim \d/ }).isVisible())

@@ -127,6 +127,23 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByText('0–4,095,').waitFor()
   })
 
+  test('zooming into a TiB finds the one block that is in a file', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 2 ** 40 })
+    await pool.writeFile('/one', 'x')
+    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const words = page.locator('#map-words')
+    const canvas = page.getByRole('application')
+    await page.locator('#map-words', { hasText: '1 in a file' }).waitFor()
+    const ofOneBlock = page.getByText('1 (4 KiB) a cell')
+    for (let zoom = 0; zoom < 40 && !(await ofOneBlock.isVisible()); zoom++) {
+      const range = await page.locator('#map .quiet').first().textContent()
+      await canvas.dblclick({ position: { x: 7, y: 7 } })
+      await page.locator('#map .quiet', { hasNotText: range! }).first().waitFor()
+    }
+    await ofOneBlock.waitFor()
+    assert.equal(await words.textContent(), 'Block 0: in a file · /one at 0 B')
+  })
+
   test('a policy is changed in place, and lost+found reclaimed, by who has the token', async (t) => {
     const pool = await heldPool(t)
     const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)

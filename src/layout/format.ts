@@ -72,7 +72,7 @@ export const Slot = {
   recordCount: 3,
   /** Break records below this index may be in use. */
   breakCount: 4,
-  /** How many of the owner's pins wait for a break to end. */
+  /** How many waits of the owner are under way: for a break to end, for pins or leases to go, for its turn. */
   waiters: 5,
   /** 1: the doorbell was rung and not answered yet. */
   rung: 6,

@@ -66,9 +66,13 @@ test('the death of a process, a change of space and a change that waits are told
   const file = await pool.open('/a', 'r+')
   const pin = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
   const changing = other.run((here) => here.pool.truncate('/a', 0, { busy: 'wait' }))
-  const { changes } = await until(states, (state) => state.changes.some((change) => change.state === 'waiting'))
-  assert.deepEqual([changes[0].pid, changes[0].path], [other.pid, '/a'])
+  const { changes, waits } = await until(states, (state) => state.changes.some((change) => change.state === 'waiting'))
+  assert.deepEqual([changes[0].pid, changes[0].path, waits], [other.pid, '/a', 1])
+  const behindIt = file.pin({ offset: 0, length: BLOCK, mode: 'read' })
+  await until(states, (state) => state.waits === 2)
   pin.release()
+  // The file is empty by then.
+  await assert.rejects(behindIt, { code: 'ERANGE' })
   await changing
   await until(states, (state) => state.changes.length === 0)
   await other.run(async (here) => {

@@ -1,11 +1,11 @@
 /** Who holds what: pins, leases, and layout changes that wait or are being made. */
 import type { Holder } from '../../src/errors.ts'
 import { ageNow, state } from './store.ts'
-import { bytes, counted, duration } from './words.ts'
+import { bytes, duration, whole } from './words.ts'
 
 export function HoldersPanel() {
   const now = state.value
-  const waiting = now?.waitingPins ?? 0
+  const waits = now?.waits ?? 0
   return (
     <section aria-labelledby="holders-title">
       <h2 id="holders-title">Holders</h2>
@@ -25,7 +25,12 @@ export function HoldersPanel() {
         holders={now?.changes ?? []}
         none="No layout change is under way. One that meets pins waits here under busy: wait."
       />
-      {waiting > 0 ? <p>{counted(waiting, 'pin')} waiting for a layout change.</p> : null}
+      {waits > 0 ? (
+        <p class="quiet" id="waits">
+          {waits === 1 ? '1 operation waits' : `${whole(waits)} operations wait`}: changes for pins and leases, or pins
+          and copies for a change.
+        </p>
+      ) : null}
     </section>
   )
 }

@@ -17,8 +17,8 @@ export interface PoolState {
   readonly leases: readonly Holder[]
   /** Layout changes that wait or are being done. */
   readonly changes: readonly Holder[]
-  /** Pins that wait for a layout change, of all participants. */
-  readonly waitingPins: number
+  /** Waits under way, of all participants: of changes for pins, of pins for changes, of leases, copies, `flushDma`. */
+  readonly waits: number
   readonly lostAndFound: readonly LostFile[]
 }
 
@@ -38,7 +38,7 @@ export async function stateOf(pool: Pool): Promise<PoolState> {
     pins: oldest(pins),
     leases: oldest(leases),
     changes: oldest(await changesIn(pool)),
-    waitingPins: waitingPinsIn(pool),
+    waits: waitsIn(pool),
     lostAndFound: lost.slice(0, MOST_LISTED),
   }
 }
@@ -47,10 +47,10 @@ export async function stateOf(pool: Pool): Promise<PoolState> {
 export const changesIn = ({ fileSystem }: Pool): Promise<Holder[]> =>
   withPaths(fileSystem, allChangeHolders(fileSystem))
 
-function waitingPinsIn({ fileSystem: { table } }: Pool): number {
-  let waiting = 0
-  for (const slot of table.attached()) waiting += table.slot(slot).load(Slot.waiters)
-  return waiting
+function waitsIn({ fileSystem: { table } }: Pool): number {
+  let waits = 0
+  for (const slot of table.attached()) waits += table.slot(slot).load(Slot.waiters)
+  return waits
 }
 
 const oldest = (holders: readonly Holder[]): Holder[] =>

@@ -253,9 +253,11 @@ test('the API is there, may change something with the token only, and its stream
   assert.equal((await answer(`${api}/file?path=/a.txt`, shown)).status, 200)
   assert.equal((await mustJson<{ busy: string }>(['stat', pool, '/a.txt'])).busy, 'fail')
   assert.equal((await answer(`${api}/file?path=/a.txt`, { ...shown, body: ' '.repeat(100_000) })).status, 413)
-  const events = await ask(`${api}/events`, { headers: { accept: 'text/event-stream' } })
-  assert.equal(events.headers['content-type'], 'text/event-stream')
-  events.on('error', () => undefined).resume()
+  for (const accept of ['text/event-stream', '*/*']) {
+    const events = await ask(`${api}/events`, { headers: { accept } })
+    assert.equal(events.headers['content-type'], 'text/event-stream')
+    events.on('error', () => undefined).resume()
+  }
   const startedMs = performance.now()
   assert.equal(await end('SIGTERM'), 0)
   assert.ok(performance.now() - startedMs < 5000, 'it did not wait for the stream')

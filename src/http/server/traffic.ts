@@ -77,11 +77,17 @@ export class Traffic {
   /** Ends responses that have no end of their own: streams of events. */
   endStreams(): void {
     for (const response of this.#underWay) {
-      if (response.req.headers.accept !== 'text/event-stream') continue
+      if (!isStreamOfEvents(response)) continue
       breaksOff(response, 'end')
       response.destroy()
     }
   }
+}
+
+/** By what was answered: a client need not say that it wants one. */
+function isStreamOfEvents(response: ServerResponse): boolean {
+  const { _header: header } = response as ServerResponse & { _header?: unknown }
+  return typeof header === 'string' && /^content-type: *text\/event-stream/im.test(header)
 }
 
 /** Of what Node.js has put on the connection for a response. */

@@ -1,6 +1,8 @@
 /** What is the same behind every front end: validators, redirects, other kinds of pools and connections, nonsense. */
 import express from 'express'
 import fc from 'fast-check'
+import { Hono } from 'hono'
+import { mount } from 'hono/mount'
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,13 +17,13 @@ import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FilesOptions } from '../../src/http/index.ts'
-import { middleware } from '../../src/http/index.ts'
+import { middleware, serveFiles } from '../../src/http/index.ts'
 import type { Pool } from '../../src/index.ts'
 import { everything, until } from '../support/pinned-content.ts'
 import { SEED } from '../support/seed.ts'
 import { atEnd, openedAgain, temporaryDirectory, temporaryPool } from '../support/temporary-pool.ts'
 import type { Ask } from './front-ends.ts'
-import { asking, listening } from './front-ends.ts'
+import { asking, listening, servingHono } from './front-ends.ts'
 
 const started = async (t: TestContext, pool: Pool, options?: FilesOptions): Promise<Ask> =>
   asking(await listening(t, middleware(pool, options)))
@@ -89,6 +91,18 @@ test('If-Range: a strong tag and the date resume, a weak tag and another state d
   assert.equal(await resume(weak, (await weak('/a')).headers.etag!), 200)
 })
 
+test('where an app of hono is mounted files are below the mount point, and redirects stay there', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.mkdir('/d')
+  await pool.writeFile('/d/index.html', 'of d')
+  const inner = new Hono().use(serveFiles(pool))
+  const app = new Hono().all('/files/*', mount(inner.fetch))
+  const ask = asking(await servingHono(t, app))
+  assert.equal((await ask('/files/d/')).body.toString(), 'of d')
+  const { status, headers } = await ask('/files/d?x=1')
+  assert.deepEqual([status, headers.location], [301, '/files/d/?x=1'])
+})
+
 test('a directory without its slash is redirected, below a mount point too, and never to another host', async (t) => {
   const pool = await temporaryPool(t)
   await pool.mkdir('/sub/ä b', { recursive: true })
@@ -140,13 +154,15 @@ test('options of the wrong type or range are refused at once', async (t) => {
     { maxAge: '1d' },
     { maxAge: -1 },
     { setHeaders: 'x' },
+    { immutable: 'yes' },
+    { onError: 'log' },
     { hold: { graceMs: -1 } },
     { write: {} },
   ]
   for (const options of wrong)
     assert.throws(
       () => middleware(pool, options as FilesOptions),
-      /ERR_|argument|out of range/,
+      /ERR_|argument|property|out of range/,
       JSON.stringify(options),
     )
 })

@@ -33,12 +33,8 @@ export const frontEnds: Readonly<Record<string, Start>> = {
   'node:http': async (t, pool, options) => asking(await listening(t, middleware(pool, options))),
   connect: async (t, pool, options) => asking(await listening(t, connect().use(middleware(pool, options)))),
   'express 5': async (t, pool, options) => asking(await listening(t, express().use(middleware(pool, options)))),
-  'hono on node-server': async (t, pool, options) => {
-    const { fetch } = new Hono().use(serveFiles(pool, options))
-    const server = serve({ fetch, port: 0, hostname: '127.0.0.1' }) as Server
-    await once(server, 'listening')
-    return asking(closing(t, server))
-  },
+  'hono on node-server': async (t, pool, options) =>
+    asking(await servingHono(t, new Hono().use(serveFiles(pool, options)))),
   'hono without a server': async (_, pool, options) => {
     const app = new Hono().use(serveFiles(pool, options))
     return async (path, { method = 'GET', headers = {}, body } = {}) => {
@@ -51,6 +47,12 @@ export const frontEnds: Readonly<Record<string, Start>> = {
       }
     }
   },
+}
+
+export async function servingHono(t: TestContext, { fetch }: Hono): Promise<number> {
+  const server = serve({ fetch, port: 0, hostname: '127.0.0.1' }) as Server
+  await once(server, 'listening')
+  return closing(t, server)
 }
 
 export async function listening(t: TestContext, listener: RequestListener): Promise<number> {

@@ -95,8 +95,9 @@ export function settingsOf(options: FilesOptions = {}): Settings {
   if (typeof root !== 'string') throw wrongType('root', 'of type string', root)
   if (typeof maxAge !== 'number') throw wrongType('maxAge', 'of type number', maxAge)
   if (!(maxAge >= 0)) throw outOfRange('maxAge', '>= 0', maxAge)
-  if (setHeaders !== undefined && typeof setHeaders !== 'function')
-    throw wrongType('setHeaders', 'of type function', setHeaders)
+  for (const [name, value] of Object.entries({ setHeaders, onError }))
+    if (value !== undefined && typeof value !== 'function') throw wrongType(name, 'of type function', value)
+  const isImmutable = checkFlag('immutable', options.immutable ?? false)
   const ageS = Math.min(Math.floor(maxAge / 1000), MOST_AGE_S)
   return {
     root: root
@@ -110,7 +111,7 @@ export function settingsOf(options: FilesOptions = {}): Settings {
     etag: etag === 'strong' ? etag : checkFlag('etag', etag),
     lastModified: checkFlag('lastModified', options.lastModified ?? true),
     cacheControl: checkFlag('cacheControl', cacheControl)
-      ? `public, max-age=${ageS}${options.immutable === true ? ', immutable' : ''}`
+      ? `public, max-age=${ageS}${isImmutable ? ', immutable' : ''}`
       : undefined,
     acceptRanges: checkFlag('acceptRanges', options.acceptRanges ?? true),
     setHeaders,

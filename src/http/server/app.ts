@@ -39,11 +39,10 @@ export interface AppParts {
 export function makeApp(parts: AppParts): Hono {
   const { pool, metrics, token, loopbackName, page, onError } = parts
   const app = new Hono()
+  const ofPage = withHeaders(FOR_PAGE)
+  const ofFiles = withHeaders(token === undefined ? FOR_FILES : FOR_FILES_BESIDE_TOKEN)
+  app.use((context, next) => (isOwn(context) ? ofPage : ofFiles)(context, next))
   if (loopbackName !== undefined) app.use(onlyAs(loopbackName))
-  app.use('/_/*', withHeaders(FOR_PAGE))
-  app.use(async (context, next) =>
-    isOwn(context) ? next() : withHeaders(token === undefined ? FOR_FILES : FOR_FILES_BESIDE_TOKEN)(context, next),
-  )
   app.use(mayChange(token))
 
   app.get('/_', (context) => context.redirect('/_/', 301))
@@ -59,11 +58,14 @@ export function makeApp(parts: AppParts): Hono {
   else app.get('/_/', (context) => context.text('The inspector is not built.\n', 404))
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))
 
+  const methods = ['GET', 'HEAD', ...(token === undefined ? [] : ['PUT', 'DELETE'])]
   app.use(serveFiles(pool, { onError, ...(token === undefined ? {} : { write: { maxBytes: PUT_BYTES } }) }))
-  app.notFound((context) =>
+  app.notFound((context) => {
+    const { method, path } = context.req
+    if (!methods.includes(method)) return context.text('Method not allowed\n', 405, { allow: methods.join(', ') })
     // A pool without an index.html shows its inspector, which lists the files.
-    context.req.path === '/' ? context.redirect('/_/') : context.text('Not found\n', 404),
-  )
+    return path === '/' ? context.redirect('/_/') : context.text('Not found\n', 404)
+  })
   app.onError((error, context) => {
     onError(error, context.req.path)
     return refuse(context, 500, 'ERR_INTERNAL', 'something went wrong; the log says what')

@@ -16,7 +16,7 @@ export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   checkName(name, 'lookup', name)
   const { known } = mounted.fs
   const dentry = known.dentry(parent, name)
-  if (dentry === null || (dentry === undefined && known.lacks(parent, name))) return answerNothing(mounted)
+  if (dentry === null) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
   return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
 }

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { codeOf } from '../../errors.ts'
 import { syncAll, syncFile } from '../../files/durability.ts'
 import { storeTimes } from '../../files/growth.ts'
-import { makeOpen } from '../../files/making.ts'
+import { makeOpen, makeOpenNow } from '../../files/making.ts'
 import { OpenInode } from '../../files/open-inode.ts'
 import { cuttingOf, resize } from '../../files/ranges.ts'
 import type { InodeNumber } from '../../units.ts'
@@ -70,8 +70,19 @@ function numbered(mounted: Mounted, opened: OpenInode, sparesFlush: boolean): Op
 }
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
-export const create: Operation = async (mounted, request) => {
+export const create: Operation = (mounted, request) => {
   const asked = readCreate(request.body)
+  const { mode, umask, name } = asked
+  const parent: InodeNumber = request.nodeId
+  const { uid, gid, umask: taken } = ownerOf(mounted, request, umask)
+  const what = { kind: 'file', mode: mode & PERMISSION_BITS, uid, gid, umask: taken } as const
+  const opened = makeOpenNow(mounted.fs, { parent, name }, what)
+  return opened === undefined
+    ? createSlowly(mounted, request, asked)
+    : reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOfNew(mounted, opened)))
+}
+
+async function createSlowly(mounted: Mounted, request: Request, asked: CreateRequest): Promise<Reply> {
   try {
     return await createAt(mounted, request, asked, asked.name)
   } catch (error) {

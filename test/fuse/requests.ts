@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 import { createMounted, endMounted, operations, wantedFlags } from '../../src/fuse/operations.ts'
 import type { MountOptions } from '../../src/fuse/options.ts'
 import type { Mounted } from '../../src/fuse/request.ts'
+import { SHORT_BYTES } from '../../src/fuse/request.ts'
 import { Opcode } from '../../src/fuse/wire/opcodes.ts'
 import type { Pool } from '../../src/index.ts'
 import type { InodeNumber } from '../../src/units.ts'
@@ -99,7 +100,8 @@ export class Requests {
     }
     const reply = await operation(this.mounted, request)
     if (reply === undefined) return Buffer.alloc(0)
-    const whole = Buffer.concat(reply.parts)
+    const encoded = Buffer.alloc(SHORT_BYTES)
+    const whole = Buffer.concat([...reply.parts, encoded.subarray(0, reply.encode?.(encoded, 0) ?? 0)])
     reply.done?.()
     return whole
   }

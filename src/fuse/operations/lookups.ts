@@ -3,8 +3,8 @@ import { systemError } from '../../errors.ts'
 import { checkName, directoryOf } from '../../files/paths.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Operation, Reply } from '../request.ts'
-import { reply } from '../request.ts'
-import { encodeNoEntry } from '../wire/entry.ts'
+import { reply, short } from '../request.ts'
+import { writeNoEntry } from '../wire/entry.ts'
 import { readBatchForget } from '../wire/forget.ts'
 import { readName } from '../wire/names.ts'
 import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inodes.ts'
@@ -48,7 +48,7 @@ const NOTHING = systemError('ENOENT', 'no such file or directory', { syscall: 'l
 /** That there is nothing, the kernel may remember, too. */
 function answerNothing(mounted: Mounted): Reply {
   const validMs = validMsOf(mounted)
-  if (validMs > 0) return reply(encodeNoEntry(validMs))
+  if (validMs > 0) return short((bytes, at) => writeNoEntry(bytes, validMs, at))
   throw NOTHING
 }
 

@@ -112,6 +112,12 @@ export class OpenInodes {
     return open
   }
 
+  /** Whether this participant has it open. */
+  isOpen(ino: InodeNumber): boolean {
+    const open = this.#byNumber.get(ino)
+    return open !== undefined && open.openRecord >= 0
+  }
+
   /** What is open of an inode, or was lately. */
   get(ino: InodeNumber): OpenInode | undefined {
     return this.#byNumber.get(ino)

@@ -45,12 +45,13 @@ export async function removeName(fs: FileSystem, at: NameIn, call: BusyCall): Pr
  * so nothing is to be asked of pins. Returns the inode as it was last; undefined: ask {@link removeName}.
  */
 export function removeNameNow(fs: FileSystem, at: NameIn): Inode | undefined {
-  const { metadata, table } = fs
+  const { metadata } = fs
   if (metadata.unlinkNow === undefined || breaks.hasSubscribers || isInLostAndFound(at)) return undefined
   const { parent, name } = at
   const request = { parent, name, nowNs: nowNs(fs) }
   const before = fs.marks.current(parent)
-  const inode = metadata.unlinkNow(request, (ino) => table.isOpenAnywhere(ino))
+  // What nobody else knows nobody else has open.
+  const inode = metadata.unlinkNow(request, (ino) => fs.openInodes.isOpen(ino))
   if (inode === undefined) return undefined
   fs.known.entryChanged(at, before, null, { links: 0, nowNs: request.nowNs })
   forget(fs, inode.ino)

@@ -37,6 +37,8 @@ export interface Reply {
   readonly parts: readonly Uint8Array[]
   /** Instead of parts, of at most {@link SHORT_BYTES}: writes the reply at `at` when it is sent, and answers its end. */
   readonly encode?: Encode
+  /** Below 0: it failed, as if the operation had thrown an error of that number, at a tenth of the price. */
+  readonly errno?: number
   readonly done?: () => void
 }
 

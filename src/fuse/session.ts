@@ -208,6 +208,7 @@ export class Session {
 
   #answer(request: LiveRequest, answer: Answer): Step {
     if (answer === undefined) return 'answered'
+    if (answer.errno !== undefined) return this.#refuse(request, answer.errno)
     try {
       if (!this.#write(request, answer)) this.#refuse(request, -EIO)
     } finally {

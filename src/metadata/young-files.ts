@@ -38,7 +38,7 @@ export class YoungFiles {
   readonly #marks: TransactionMarks
   readonly #isTaken: StatementSync
   /** One of a name; a second one, in another directory, is made in the tables. */
-  readonly #byName = new Map<string, Young>()
+  #byName = new Map<string, Young>()
 
   constructor(
     db: DatabaseSync,
@@ -86,8 +86,8 @@ export class YoungFiles {
    * changed: it is none, or is open, which makes it an orphan.
    *
    * No break is published, nor is its mark or its generation advanced (layout/break-last-name.ts), since there is nobody to
-   * be told: it has no blocks, which could be pinned; no other participant can have heard of it; and who has it open
-   * here has a record that `isOpen` finds. Its number is never given again.
+   * be told: it has no blocks, which could be pinned; no other participant can have heard of it, so who has it open is
+   * known here, to `isOpen`. Its number is never given again.
    */
   remove({ parent, name, nowNs }: UnlinkRequest, isOpen: (ino: InodeNumber) => boolean): Inode | undefined {
     const young = this.#byName.get(name)
@@ -106,11 +106,12 @@ export class YoungFiles {
       this.#inodes.write(inode)
       assert(this.#names.write(parent, name, inode.ino, inode.kind), 'the name of a young file is taken')
     }
-    this.#byName.clear()
+    this.forget()
   }
 
   /** The transaction is over. */
   forget(): void {
-    this.#byName.clear()
+    // Not `clear`: see transaction-marks.ts.
+    if (this.#byName.size > 0) this.#byName = new Map()
   }
 }

@@ -3,6 +3,8 @@
  * One for each pool under test.
  */
 import assert from 'node:assert/strict'
+import { getSystemErrorName } from 'node:util'
+import { systemError } from '../../src/errors.ts'
 import { constants } from 'node:os'
 import type { TestContext } from 'node:test'
 import { createMounted, endMounted, operations, wantedFlags } from '../../src/fuse/operations.ts'
@@ -100,6 +102,8 @@ export class Requests {
     }
     const reply = await operation(this.mounted, request)
     if (reply === undefined) return Buffer.alloc(0)
+    if (reply.errno !== undefined)
+      throw systemError(getSystemErrorName(reply.errno), 'by its number', { syscall: opcode })
     const encoded = Buffer.alloc(SHORT_BYTES)
     const whole = Buffer.concat([...reply.parts, encoded.subarray(0, reply.encode?.(encoded, 0) ?? 0)])
     reply.done?.()

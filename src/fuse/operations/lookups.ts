@@ -1,4 +1,5 @@
 /** Lookups: LOOKUP, FORGET, BATCH_FORGET, READLINK. */
+import { constants } from 'node:os'
 import { systemError } from '../../errors.ts'
 import { checkName, directoryOf } from '../../files/paths.ts'
 import type { InodeNumber } from '../../units.ts'
@@ -38,18 +39,17 @@ async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Prom
 async function lookUpNode(mounted: Mounted, nodeId: InodeNumber, name: '.' | '..'): Promise<Reply> {
   const directory = await directoryOf(mounted.fs, nodeId)
   const inode = name === '..' ? directory : await currentInode(mounted, nodeId)
-  if (directory === undefined || inode === undefined) throw NOTHING
+  if (directory === undefined || inode === undefined) return NOTHING
   return answerEntry(mounted, name === '..' ? undefined : directory.ino, inode)
 }
 
-/** Made once: a shell that looks for a program along its path asks often, and nobody reads the message. */
-const NOTHING = systemError('ENOENT', 'no such file or directory', { syscall: 'lookup' })
+/** No error that is thrown: a shell that looks for a program along its path asks often. */
+const NOTHING: Reply = { parts: [], errno: -constants.errno.ENOENT }
 
 /** That there is nothing, the kernel may remember, too. */
 function answerNothing(mounted: Mounted): Reply {
   const validMs = validMsOf(mounted)
-  if (validMs > 0) return short((bytes, at) => writeNoEntry(bytes, validMs, at))
-  throw NOTHING
+  return validMs > 0 ? short((bytes, at) => writeNoEntry(bytes, validMs, at)) : NOTHING
 }
 
 export const forget: Operation = ({ nodes }, { nodeId }) => {

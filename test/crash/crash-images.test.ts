@@ -20,7 +20,13 @@ const OPERATIONS = 25
 const RECOVERIES_EVERY = 40
 
 /** Of those that change names and attributes. */
-const LATE = ['replace by rename', 'unlink, also while open', 'directories and links', 'close and open again']
+const LATE = [
+  'replace by rename',
+  'unlink, also while open',
+  'directories and links',
+  'empty files that come and go',
+  'close and open again',
+]
 
 const named = [
   ...Object.keys(WORKLOADS).map((name) => ({ name, isLate: false })),

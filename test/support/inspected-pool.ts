@@ -33,6 +33,11 @@ export function builtPage(): BuiltPage {
   return { directory, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) }
 }
 
+const servers = new Map<string, Server>()
+
+/** Ends every connection to the inspector at this address, as a server does that ends. */
+export const cutOff = (address: string): void => servers.get(address)?.closeAllConnections()
+
 /** Serves the pool; returns the inspector's address, which ends in '/_/'. */
 export async function inspected(t: TestContext, pool: Pool, page: BuiltPage): Promise<string> {
   const counted = metrics(pool)
@@ -47,12 +52,15 @@ export async function inspected(t: TestContext, pool: Pool, page: BuiltPage): Pr
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
   server.listen(0, HOST)
   await once(server, 'listening')
+  const address = `http://${HOST}:${(server.address() as AddressInfo).port}/_/`
+  servers.set(address, server)
   atEnd(t, () => {
+    servers.delete(address)
     server.closeAllConnections()
     server.close()
     counted[Symbol.dispose]()
   })
-  return `http://${HOST}:${(server.address() as AddressInfo).port}/_/`
+  return address
 }
 
 /** Where Debian and others put it; undefined: there is none. */

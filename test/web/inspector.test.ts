@@ -6,7 +6,16 @@ import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import type { BlockMap } from '../../src/http/api/block-map.ts'
 import type { Pool } from '../../src/index.ts'
-import { builtPage, chromiumPath, inspected, launched, NO_CHROMIUM, opened, TOKEN } from '../support/inspected-pool.ts'
+import {
+  builtPage,
+  chromiumPath,
+  cutOff,
+  inspected,
+  launched,
+  NO_CHROMIUM,
+  opened,
+  TOKEN,
+} from '../support/inspected-pool.ts'
 import type { BuiltPage } from '../support/inspected-pool.ts'
 import { startProcess } from '../support/participant.ts'
 import { until } from '../support/pinned-content.ts'
@@ -192,6 +201,21 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       complaints.filter((each) => !each.includes('404')),
       [],
     )
+  })
+
+  test('a server that is gone is said to be, and one that comes back is asked what may be changed', async (t) => {
+    const pool = await temporaryPool(t)
+    const address = await inspected(t, pool, built)
+    const { page } = await opened(t, browser, `${address}#token=${TOKEN}`)
+    await page.getByText('changes allowed').waitFor()
+    // The next server has another token.
+    await page.route('**/api/pool', (route) => route.continue({ headers: { authorization: 'Bearer of-before' } }))
+    await page.route('**/api/events', (route) => route.abort())
+    cutOff(address)
+    await page.getByText('not connected').waitFor()
+    await page.unroute('**/api/events')
+    await page.getByText('live', { exact: true }).waitFor()
+    await page.getByText('read only').waitFor()
   })
 
   test('space over time begins before the page was opened, and extents come in portions', async (t) => {

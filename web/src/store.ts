@@ -67,6 +67,8 @@ function stillSo(): void {
   if (last !== undefined && isLive.value) remember({ ...last, atMs: last.atMs + performance.now() - cameAt })
 }
 
+const refreshFacts = (): void => void poolFacts().then((now) => (facts.value = now), told)
+
 export async function start(): Promise<void> {
   facts.value = await poolFacts()
   void refreshMap()
@@ -77,16 +79,24 @@ export async function start(): Promise<void> {
     if (isLive.value) sinceLook.value = performance.now() - cameAt
   }, TICK_MS)
   const source = events('events')
+  let wasLost = false
   source.addEventListener('state', ({ data }) => {
     isLive.value = true
     state.value = JSON.parse(data as string) as PoolState
     cameAt = performance.now()
     sinceLook.value = 0
     remember(state.value)
-    if (state.value.stats.sizeBytes !== facts.value?.sizeBytes)
-      void poolFacts().then((now) => (facts.value = now), told)
+    if (state.value.stats.sizeBytes !== facts.value?.sizeBytes) refreshFacts()
     void refreshMap()
   })
-  source.addEventListener('open', () => (isLive.value = true))
-  source.addEventListener('error', () => (isLive.value = false))
+  source.addEventListener('open', () => {
+    // After a break it may be another server, with another token.
+    if (wasLost) refreshFacts()
+    wasLost = false
+    isLive.value = true
+  })
+  source.addEventListener('error', () => {
+    wasLost = true
+    isLive.value = false
+  })
 }

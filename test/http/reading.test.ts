@@ -68,6 +68,11 @@ for (const [name, start] of Object.entries(frontEnds)) {
       assert.equal(one.headers['content-range'], `bytes 4-8/${TEXT.length}`)
       assert.equal((await of('bytes=-3')).body.toString(), 'dog')
       assert.equal((await of('bytes=40-1000')).body.toString(), 'dog')
+      for (const more of ['bytes=-1000', `bytes=-${'9'.repeat(30)}`, 'bytes= -1000', 'bytes=4-8, -1000']) {
+        const all = await of(more)
+        const range = `bytes 0-${TEXT.length - 1}/${TEXT.length}`
+        assert.deepEqual([all.status, all.headers['content-range'], all.body.toString()], [206, range, TEXT], more)
+      }
       assert.equal((await of('bytes=0-3,4-8')).body.toString(), 'The quick', 'adjacent ones are one')
       const several = await of('bytes=0-2,-3')
       const boundary = /^multipart\/byteranges; boundary=(?<word>\w+)$/.exec(several.headers['content-type']!)

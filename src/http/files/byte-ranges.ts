@@ -19,11 +19,15 @@ export function byteRanges(
 ): readonly ByteRange[] | 'unsatisfiable' | undefined {
   if (header === undefined || !/^\s*bytes\s*=/i.test(header)) return undefined
   if (header.split(',').length > MOST_RANGES) return undefined
-  const ranges = parseRange(size, header.trim(), { combine: true })
+  const ranges = parseRange(size, withinSize(header.trim(), size), { combine: true })
   if (ranges === -1) return 'unsatisfiable'
   if (ranges === -2) return undefined
   return ranges.map(({ start, end }) => ({ offset: start, length: end - start + 1 }))
 }
+
+/** The last 20 bytes of 10 are all of them; range-parser takes them for none. */
+const withinSize = (header: string, size: number): string =>
+  header.replaceAll(/(?<=[=,]\s*)-(\d+)(?=\s*(?:,|$))/g, (_, length: string) => `-${Math.min(Number(length), size)}`)
 
 export const contentRange = ({ offset, length }: ByteRange, size: number): string =>
   `bytes ${offset}-${offset + length - 1}/${size}`

@@ -153,7 +153,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     assert.equal(await words.textContent(), 'Block 0: in a file · /one at 0 B')
   })
 
-  test('a policy is changed in place, and lost+found reclaimed, by who has the token', async (t) => {
+  test('a policy is changed in place, and what is held cannot be reclaimed, by who has the token', async (t) => {
     const pool = await heldPool(t)
     const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
     assert.ok(!page.url().includes(TOKEN), 'the token stays in the address')
@@ -169,10 +169,31 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       .waitFor()
     const lost = (await pool.lostAndFound.list()).map(({ name }) => name)
     assert.ok(await page.getByRole('button', { name: `Reclaim ${lost[0]}` }).isDisabled())
+    assert.ok(await page.getByRole('button', { name: 'Reclaim all idle' }).isDisabled())
     await page.getByRole('button', { name: 'frames/' }).click()
     await page.getByRole('button', { name: '0001.raw' }).waitFor()
     assert.deepEqual(complaints, [])
   })
+
+  for (const name of [/^Reclaim \d/, 'Reclaim all idle']) {
+    test(`what nobody holds any more is reclaimed from lost+found: ${name}`, async (t) => {
+      const pool = await temporaryPool(t)
+      await pool.writeFile('/a', Buffer.alloc(8 * BLOCK))
+      await using file = await pool.open('/a', 'r+')
+      const pin = await file.pin({ offset: 0, length: 8 * BLOCK, mode: 'read' })
+      await file.truncate(0)
+      const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
+      const button = page.getByRole('button', { name })
+      await button.waitFor()
+      assert.ok(await button.isDisabled())
+      pin.release()
+      await page.getByText('nobody: idle').waitFor({ timeout: 5000 })
+      await button.click()
+      await page.getByText('Empty. Blocks come here').waitFor({ timeout: 5000 })
+      assert.deepEqual(await pool.lostAndFound.list(), [])
+      assert.deepEqual(complaints, [])
+    })
+  }
 
   test('a chosen file is shown as it is, can be opened, and is gone when it is removed', async (t) => {
     const pool = await temporaryPool(t)

@@ -23,15 +23,29 @@ async function list(path: string): Promise<void> {
 
 const choose = (path: string): Promise<void> => fileAt(path).then((file) => void (chosen.value = file), told)
 
+/** A file of many extents costs the server a row for each. */
+const LOOK_MS = 1000
 let isLooking = false
+let isWanted = false
 
-/** Looks at the chosen file again, with as many extents as are shown. One that is gone is no longer chosen. */
+/** Looks at the chosen file again, with as many extents as are shown, once a second at most. */
 async function lookAgain(): Promise<void> {
-  const file = chosen.value
-  if (file === undefined || isLooking || file.extents.length > MOST_EXTENTS) return
+  isWanted = true
+  if (isLooking) return
   isLooking = true
-  const now = await fileAt(file.path, { limit: Math.max(EXTENTS, file.extents.length) }).catch(() => undefined)
+  while (isWanted) {
+    isWanted = false
+    await lookOnce()
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
   isLooking = false
+}
+
+/** One that is gone is no longer chosen. */
+async function lookOnce(): Promise<void> {
+  const file = chosen.value
+  if (file === undefined || file.extents.length > MOST_EXTENTS) return
+  const now = await fileAt(file.path, { limit: Math.max(EXTENTS, file.extents.length) }).catch(() => undefined)
   // Another one may have been chosen, or more extents asked for.
   if (chosen.value === file) chosen.value = now
 }

@@ -13,7 +13,11 @@ export function LostAndFoundPanel() {
         <h2 id="lost-title">Lost+found</h2>
         <span class="spring" />
         {mayChange.value && files.length > 0 ? (
-          <button type="button" onClick={() => void reclaim({})}>
+          <button
+            type="button"
+            disabled={files.every(({ holders }) => holders.length > 0)}
+            onClick={() => void reclaim({})}
+          >
             Reclaim all idle
           </button>
         ) : null}

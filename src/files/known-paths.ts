@@ -25,6 +25,8 @@ interface KnownPath extends Place {
 const MOST_PATHS = 1 << 14
 /** Characters of a path that has few enough bytes whatever they are; for others `placeOf` counts. */
 const LONGEST_PATH = 1365
+/** Likewise of a name. */
+const LONGEST_NAME = 85
 const SLASH = 47
 
 export class KnownPaths {
@@ -57,10 +59,10 @@ export class KnownPaths {
     let parent: InodeNumber = ROOT_INODE
     for (let at = path.charCodeAt(0) === SLASH ? 1 : 0; ;) {
       const slash = path.indexOf('/', at)
-      // '', '.' and '..' are nobody's names, so they are not known.
       const name = slash < 0 ? path.slice(at) : path.slice(at, slash)
       const dentry = this.#known.dentry(parent, name)
       if (dentry === undefined || dentry?.kind === 'symlink') return undefined
+      if (dentry === null && !mayBeName(name)) return undefined
       directories.push(parent)
       marks.push(this.#known.markOf(parent))
       if (slash < 0) {
@@ -90,6 +92,13 @@ export class KnownPaths {
     return known
   }
 }
+
+/**
+ * Where all names of a directory are known, what is none of them is nobody's. That says nothing of what can be no name: '' and '.'
+ * lead to the directory itself, '..' out of it, and others are refused.
+ */
+const mayBeName = (name: string): boolean =>
+  name !== '' && name !== '.' && name !== '..' && name.length <= LONGEST_NAME && !name.includes('\0')
 
 const isSame = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((each, i) => each === b[i])

@@ -88,4 +88,41 @@ describe('what is known of names', () => {
       await assert.rejects(pool.exists(`${path}/${name}`), { code: 'ENAMETOOLONG' }, `look ${look}`)
     }
   })
+
+  test('of a directory whose names are all known, what can be no name is still the directory, or refused', async (t) => {
+    const pool = await temporaryPool(t)
+    // Whoever makes a directory knows that nothing is in it.
+    await pool.mkdir('/d')
+    const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message
+    const looks: readonly ((who: Pool, path: string) => Promise<unknown>)[] = [
+      (who, path) => who.exists(path).catch(codeOf),
+      (who, path) => who.stat(path).then(({ ino }) => ino, codeOf),
+      (who, path) => who.open(path).then(() => 'opened', codeOf),
+      (who, path) => who.open(path, 'r+').then(() => 'opened', codeOf),
+      (who, path) => who.open(path, 'w').then(() => 'made', codeOf),
+    ]
+    const long = 'n'.repeat(256)
+    for (const path of [
+      '/d/',
+      '/d/.',
+      '/d/..',
+      '/d//',
+      '/d/./',
+      '/',
+      '/.',
+      '/..',
+      `/d/${long}`,
+      '/d/\0',
+      '/d/no',
+      '/d/no/',
+    ]) {
+      for (const [nth, look] of looks.slice(0, path === '/d/no' ? 4 : 5).entries()) {
+        // One that has just come knows nothing.
+        const other = await openedAgain(t, pool)
+        assert.deepEqual(await look(pool, path), await look(other, path), `${path.slice(0, 20)} ${nth}`)
+        await other.close()
+      }
+    }
+    assert.equal(await pool.exists('/d/'), true)
+  })
 })

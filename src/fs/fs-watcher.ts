@@ -21,6 +21,15 @@ interface WatchOptions {
 
 type WatchListener = (eventType: string, filename: string | null) => void
 
+/** An error has the path as `filename`, too, as in node:fs. */
+async function started(watching: ChangeWatch, path: string): Promise<void> {
+  try {
+    await inNodesWords({ syscall: 'watch', path }, () => watching.start())
+  } catch (error) {
+    throw Object.assign(error as Error, { filename: path })
+  }
+}
+
 const treeOf = ({ recursive, persistent }: WatchOptions): { recursive: boolean; persistent: boolean } => ({
   recursive: boolean('options.recursive', recursive),
   persistent: boolean('options.persistent', persistent, true),
@@ -43,7 +52,7 @@ class PoolWatcher extends EventEmitter implements FSWatcher {
     })
     signal?.addEventListener('abort', () => this.close(), { once: true })
     if (signal?.aborted === true) process.nextTick(() => this.close())
-    else inNodesWords({ syscall: 'watch', path }, () => this.#watch.start()).catch((error: Error) => this.#end(error))
+    else started(this.#watch, path).catch((error: Error) => this.#end(error))
   }
 
   #end(error?: Error): void {
@@ -117,7 +126,7 @@ export async function* watchChanges(
   })
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
-    await inNodesWords({ syscall: 'watch', path }, () => watching.start())
+    await started(watching, path)
     for (;;) {
       if (failure === undefined) yield* queue.splice(0)
       if (failure !== undefined) throw failure

@@ -139,14 +139,15 @@ test('the iterator ends by its signal, tells errors, and ends with the pool', as
     code: 'ENOENT',
     syscall: 'watch',
     path: '/no',
+    filename: '/no',
   })
   const [error] = (await once(
     createFs(pool)
       .watch('/no')
       .on('error', () => undefined),
     'error',
-  )) as [Error & { code: string }]
-  assert.equal(error.code, 'ENOENT')
+  )) as [Error & { code: string; filename: string }]
+  assert.deepEqual([error.code, error.filename], ['ENOENT', '/no'])
 
   const last = promises.watch('/', { persistent: false })[Symbol.asyncIterator]()
   const ended = last.next()

@@ -136,7 +136,10 @@ export function wrongType(name: string, expected: string, got: unknown): TypeErr
       : typeof got === 'object'
         ? (got.constructor?.name ?? 'object')
         : `type ${typeof got} (${inspect(got)})`
-  const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${shown}`)
+  const isProperty = name.includes('.')
+  const error = new TypeError(
+    `The "${name}" ${isProperty ? 'property' : 'argument'} must be ${expected}. Received ${shown}`,
+  )
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' })
 }
 

@@ -49,13 +49,9 @@ export class Known {
   dentry(directory: InodeNumber, name: string): Dentry | null | undefined {
     const known = this.#directories.get(directory)
     if (known === undefined || !this.#marks.isCurrent(directory, known.mark)) return undefined
-    return known.names.get(name)
-  }
-
-  /** Whether it is known now that nothing has the name, though nobody asked for it: all names of the directory are known. */
-  lacks(directory: InodeNumber, name: string): boolean {
-    const known = this.#directories.get(directory)
-    return known?.isWhole === true && this.#marks.isCurrent(directory, known.mark) && !known.names.has(name)
+    const dentry = known.names.get(name)
+    // Nobody asked for it, but all names are known.
+    return dentry === undefined && known.isWhole ? null : dentry
   }
 
   /** The mark under which the names of a directory are known; {@link UNKNOWN}: none is. */
@@ -73,7 +69,6 @@ export class Known {
   async lookUp(directory: InodeNumber, name: string): Promise<Dentry | null> {
     const known = this.dentry(directory, name)
     if (known !== undefined) return known
-    if (this.lacks(directory, name)) return null
     const mark = this.#marks.current(directory)
     const inode = await this.#metadata.lookup(directory, name)
     const dentry = inode === undefined ? null : { ino: inode.ino, kind: inode.kind }
@@ -150,9 +145,10 @@ export class Known {
     }
     const directory = this.#inodes.get(parent)
     if (directory?.mark === before) {
-      const { nlink, changeCount } = directory.inode
-      const after = { nlink: nlink + links, mtimeNs: nowNs, ctimeNs: nowNs, changeCount: changeCount + 1 }
-      this.#keepInode({ ...directory.inode, ...after }, next(before))
+      const { inode } = directory
+      const nlink = inode.nlink + links
+      const changeCount = inode.changeCount + 1
+      this.#keepInode({ ...inode, nlink, mtimeNs: nowNs, ctimeNs: nowNs, changeCount }, next(before))
     }
     if (this.#bare.get(parent) === before) this.#bare.set(parent, next(before))
   }

@@ -44,54 +44,88 @@ export interface BusyCall extends Call {
   readonly busy: BusyPolicy | undefined
 }
 
+/** One inode that is being made: what is asked of the metadata, and what is known once it is there. */
+class Making {
+  readonly request: CreateRequest
+  readonly #fs: FileSystem
+  readonly #claim: ((ino: InodeNumber) => void) | undefined
+  readonly #before: number
+  #isBare = true
+  #mark = UNKNOWN
+
+  constructor(
+    fs: FileSystem,
+    { parent, name }: PlaceToMake,
+    { kind, mode, uid, gid, target, rdev, umask = 0 }: What,
+    claim: ((ino: InodeNumber) => void) | undefined,
+  ) {
+    this.#fs = fs
+    this.#claim = claim
+    const inherited = inheriting(kind, mode, umask)
+    const along: Along = (directory, xattrOf) => {
+      // The store is locked, and nothing of the directory changed yet.
+      const follows = inherited?.(directory, fs.known.isBare(parent) ? nothing : xattrOf) ?? {}
+      this.#isBare = follows.xattrs === undefined || follows.xattrs.length === 0
+      return follows
+    }
+    const isFree = (): boolean => name !== undefined && fs.known.dentry(parent, name) === null
+    this.request = { parent, name, kind, mode, uid, gid, target, rdev, isFree, along, nowNs: nowNs(fs) }
+    this.#before = fs.marks.current(parent)
+  }
+
+  readonly claimed = (ino: InodeNumber): void => {
+    this.#mark = this.#fs.marks.committing(ino)
+    this.#claim?.(ino)
+  }
+
+  /** It is there. */
+  made(inode: Inode): Inode {
+    const { known } = this.#fs
+    const { parent, name, kind, nowNs: now } = this.request
+    known.made(inode, this.#mark, this.#isBare)
+    if (name !== undefined) {
+      const links = kind === 'directory' ? 1 : 0
+      known.entryChanged({ parent, name }, this.#before, { ino: inode.ino, kind }, { links, nowNs: now })
+    }
+    return inode
+  }
+}
+
 /**
  * Makes an inode at a place. `claim` gets its number before anybody else can see it. ENOENT and ENOTDIR (the directory),
  * EEXIST, EPERM (in lost+found), ENAMETOOLONG.
  */
 export async function makeInode(
   fs: FileSystem,
-  { parent, name }: PlaceToMake,
-  { umask = 0, ...what }: What,
+  place: PlaceToMake,
+  what: What,
   { limits, syscall, path }: Call,
   claim?: (ino: InodeNumber) => void,
 ): Promise<Inode> {
-  const inherited = inheriting(what.kind, what.mode, umask)
-  let isBare = true
-  const along: Along = (directory, xattrOf) => {
-    // The store is locked, and nothing of the directory changed yet.
-    const follows = inherited?.(directory, fs.known.isBare(parent) ? nothing : xattrOf) ?? {}
-    isBare = follows.xattrs === undefined || follows.xattrs.length === 0
-    return follows
-  }
-  let mark = UNKNOWN
-  const claimed = (ino: InodeNumber): void => {
-    mark = fs.marks.committing(ino)
-    claim?.(ino)
-  }
-  const request = { parent, name, ...what, along, nowNs: nowNs(fs) }
-  const before = fs.marks.current(parent)
-  const inode = await named(syscall, path, () => fs.metadata.create(request, claimed, patienceOf(fs.table, limits)))
-  fs.known.made(inode, mark, isBare)
-  if (name !== undefined) {
-    const dentry = { ino: inode.ino, kind: inode.kind }
-    fs.known.entryChanged({ parent, name }, before, dentry, {
-      links: what.kind === 'directory' ? 1 : 0,
-      nowNs: request.nowNs,
-    })
-  }
-  return inode
+  const making = new Making(fs, place, what, claim)
+  const { request, claimed } = making
+  return making.made(
+    await named(syscall, path, () => fs.metadata.create(request, claimed, patienceOf(fs.table, limits))),
+  )
 }
 
 const nothing = (): undefined => undefined
 
+type WhatFile = Omit<What, 'kind' | 'target' | 'rdev'>
+
 /** Makes a file at a place and opens it. As `makeInode`. */
-export const makeOpen = (
-  fs: FileSystem,
-  place: PlaceToMake,
-  what: Omit<What, 'kind' | 'target' | 'rdev'>,
-  call: Call,
-): Promise<OpenInode> =>
+export const makeOpen = (fs: FileSystem, place: PlaceToMake, what: WhatFile, call: Call): Promise<OpenInode> =>
   fs.openInodes.openNew(fs, (claim) => makeInode(fs, place, { ...what, kind: 'file' }, call, claim))
+
+/** The same at once, where the metadata can; undefined: ask {@link makeOpen}. */
+export function makeOpenNow(fs: FileSystem, place: PlaceToMake, what: What): OpenInode | undefined {
+  if (fs.metadata.createNow === undefined) return undefined
+  return fs.openInodes.openNewNow(fs, (claim) => {
+    const making = new Making(fs, place, what, claim)
+    const inode = fs.metadata.createNow!(making.request, making.claimed)
+    return inode === undefined ? undefined : making.made(inode)
+  })
+}
 
 /** Gives an inode one more name; an unnamed file its first. EEXIST, EPERM (a directory, lost+found), ENOENT. */
 export async function makeLink(

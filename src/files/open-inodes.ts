@@ -78,32 +78,44 @@ export class OpenInodes {
 
   /** Makes an inode, by `create`, and opens it: nobody can take it for an orphan in between. */
   async openNew(fs: FileSystem, create: (claim: (ino: InodeNumber) => void) => Promise<Inode>): Promise<OpenInode> {
-    let claimed: { readonly record: number; readonly generation: number; readonly mark: number } | undefined
-    const drop = (): void => {
-      if (claimed !== undefined) fs.table.own.release(claimed.record)
-      claimed = undefined
-    }
-    const claimNew = (ino: InodeNumber): void => {
-      // A transaction that is tried again.
-      drop()
-      const generation = fs.table.generation(bucketOf(ino))
-      claimed = { record: publishOpen(fs, ino), generation, mark: fs.marks.committing(ino) }
-    }
+    const claim = new NewClaim(fs)
     try {
-      const inode = await create(claimNew)
-      const open = new OpenInode(inode.ino, fs.device, this.#changed)
-      assert(claimed !== undefined, 'the metadata made an inode without having it claimed')
-      const { record, generation, mark } = claimed
-      open.openRecord = record
-      open.isHeld = true
-      open.handles = 1
-      open.adopt({ inode, extents: [] }, generation, mark)
-      this.#byNumber.set(inode.ino, open)
-      return open
+      return this.#opened(fs, claim, await create(claim.take))
     } catch (error) {
-      drop()
+      claim.drop()
       throw error
     }
+  }
+
+  /** The same at once; undefined: `create` says that it can't be. */
+  openNewNow(fs: FileSystem, create: (claim: (ino: InodeNumber) => void) => Inode | undefined): OpenInode | undefined {
+    const claim = new NewClaim(fs)
+    try {
+      const inode = create(claim.take)
+      if (inode !== undefined) return this.#opened(fs, claim, inode)
+    } catch (error) {
+      claim.drop()
+      throw error
+    }
+    claim.drop()
+    return undefined
+  }
+
+  #opened(fs: FileSystem, claim: NewClaim, inode: Inode): OpenInode {
+    assert(claim.record >= 0, 'the metadata made an inode without having it claimed')
+    const open = new OpenInode(inode.ino, fs.device, this.#changed)
+    open.openRecord = claim.record
+    open.isHeld = true
+    open.handles = 1
+    open.adopt({ inode, extents: [] }, claim.generation, claim.mark)
+    this.#byNumber.set(inode.ino, open)
+    return open
+  }
+
+  /** Whether this participant has it open. */
+  isOpen(ino: InodeNumber): boolean {
+    const open = this.#byNumber.get(ino)
+    return open !== undefined && open.openRecord >= 0
   }
 
   /** What is open of an inode, or was lately. */
@@ -201,6 +213,33 @@ async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false
     throw error
+  }
+}
+
+/** The "open" record of an inode that is being made. */
+class NewClaim {
+  /** Below 0: there is none. */
+  record = -1
+  generation = 0
+  mark = UNKNOWN
+  readonly #fs: FileSystem
+
+  constructor(fs: FileSystem) {
+    this.#fs = fs
+  }
+
+  readonly take = (ino: InodeNumber): void => {
+    const fs = this.#fs
+    // A transaction that is tried again.
+    this.drop()
+    this.generation = fs.table.generation(bucketOf(ino))
+    this.record = publishOpen(fs, ino)
+    this.mark = fs.marks.committing(ino)
+  }
+
+  drop(): void {
+    if (this.record >= 0) this.#fs.table.own.release(this.record)
+    this.record = -1
   }
 }
 

@@ -2,6 +2,7 @@
  * Removing: names taken away, and moved. Taking away a file's last name makes its blocks go, at once or at the last close,
  * so it goes through the door: under `fail` and `wait` the name stays while the blocks are pinned.
  */
+import { breaks } from '../diagnostics.ts'
 import { named, systemError } from '../errors.ts'
 import type { TakeName } from '../layout/break-last-name.ts'
 import { breakLastName } from '../layout/break-last-name.ts'
@@ -37,6 +38,24 @@ export async function removeName(fs: FileSystem, at: NameIn, call: BusyCall): Pr
   )
   fs.known.entryChanged(at, before, null, { links: 0, nowNs: request.nowNs })
   return loss
+}
+
+/**
+ * The same at once for a file that was made so lately that nobody else can know it, and nobody has open: no block goes with it,
+ * so nothing is to be asked of pins. Returns the inode as it was last; undefined: ask {@link removeName}.
+ */
+export function removeNameNow(fs: FileSystem, at: NameIn): Inode | undefined {
+  const { metadata } = fs
+  if (metadata.unlinkNow === undefined || breaks.hasSubscribers || isInLostAndFound(at)) return undefined
+  const { parent, name } = at
+  const request = { parent, name, nowNs: nowNs(fs) }
+  const before = fs.marks.current(parent)
+  // What nobody else knows nobody else has open.
+  const inode = metadata.unlinkNow(request, (ino) => fs.openInodes.isOpen(ino))
+  if (inode === undefined) return undefined
+  fs.known.entryChanged(at, before, null, { links: 0, nowNs: request.nowNs })
+  forget(fs, inode.ino)
+  return inode
 }
 
 async function removeLost(fs: FileSystem, name: string, { syscall, path }: Call): Promise<NameLoss> {

@@ -10,10 +10,10 @@ import type { Interface } from 'node:readline'
 import { ReadableStream } from 'node:stream/web'
 import type { UnderlyingByteSource } from 'node:stream/web'
 import { systemError } from '../errors.ts'
-import { encodingOf, idOf, integer, modeOf, optionsOf, signalOf, timeOf } from './arguments.ts'
+import { boolean, encodingOf, idOf, integer, modeOf, optionsOf, signalOf, timeOf } from './arguments.ts'
 import { contentOf, readRest, readRestInto, writeContent } from './contents.ts'
 import type { Descriptors } from './descriptors.ts'
-import { aborted, inNodesWords } from './node-words.ts'
+import { aborted, codedError, inNodesWords } from './node-words.ts'
 import type { OpenNode } from './open-node.ts'
 import { bigintStatsOf, statsOf } from './stats.ts'
 import type { ReadStreamOptions, WriteStreamOptions } from './streams.ts'
@@ -29,6 +29,7 @@ export class FileHandle extends EventEmitter {
   #fd: number
   #underWay = 0
   #closing: PromiseWithResolvers<void> | undefined
+  #hasWebStream = false
 
   constructor(descriptors: Descriptors, node: OpenNode, dev: number) {
     super()
@@ -156,10 +157,11 @@ export class FileHandle extends EventEmitter {
     const given = optionsOf<{ encoding?: unknown; signal?: unknown; flush?: unknown }>(options)
     const signal = signalOf(given)
     const content = contentOf(data)
+    const flush = boolean('options.flush', given.flush ?? undefined)
     await this.#use('write', (node) =>
       unlessAborted(signal, () => writeContent(node, content, encodingOf(given), signal)),
     )
-    if (given.flush === true) await this.sync()
+    if (flush) await this.sync()
   }
 
   appendFile(data: unknown, options?: unknown): Promise<void> {
@@ -212,8 +214,14 @@ export class FileHandle extends EventEmitter {
     return createInterface({ input: this.createReadStream(options), crlfDelay: Infinity })
   }
 
-  /** Bytes from where the descriptor is. With `autoClose` the handle is closed at the end, or when the stream is cancelled. */
+  /**
+   * Bytes from where the descriptor is. With `autoClose` the handle is closed at the end, or when the stream is cancelled.
+   * ERR_INVALID_STATE: the handle is closed, or has had one already.
+   */
   readableWebStream({ autoClose = false }: { autoClose?: boolean } = {}): ReadableStream<Uint8Array> {
+    if (this.#fd < 0) throw codedError('ERR_INVALID_STATE', 'Invalid state: The FileHandle is closed')
+    if (this.#hasWebStream) throw codedError('ERR_INVALID_STATE', 'Invalid state: The FileHandle is locked')
+    this.#hasWebStream = true
     const end = async (): Promise<void> => {
       if (autoClose) await this.close()
     }

@@ -102,11 +102,12 @@ export function pathOperations(pool: Pool, descriptors: Descriptors, dev: number
     const content = contentOf(data)
     const signal = signalOf(given)
     const flags = flagsOf(given.flag ?? standard)
+    const flush = boolean('options.flush', given.flush ?? undefined)
     if (!(file instanceof FileHandle)) pathOf(file)
     return (async () => {
       mustNotBeAborted(signal)
       await withFile(file, flags, given.mode, (handle) =>
-        handle.writeFile(content, { encoding: given.encoding, signal, flush: given.flush }),
+        handle.writeFile(content, { encoding: given.encoding, signal, flush }),
       )
     })()
   }

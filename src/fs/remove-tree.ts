@@ -3,12 +3,15 @@ import type { RmOptions } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, systemError } from '../errors.ts'
 import type { Pool } from '../pool/pool.ts'
-import { integer } from './arguments.ts'
+import { boolean, integer } from './arguments.ts'
 import { inNodesWords, refusal } from './node-words.ts'
 import { joined } from './read-directory.ts'
 
 /** What another may be about to end: pinned blocks under `busy: 'fail'`, and a directory that gets files meanwhile. */
 const PASSING = new Set(['EBUSY', 'ENOTEMPTY', 'EPERM'])
+
+/** As in node:fs. */
+const MOST = 2 ** 32 - 1
 
 interface Retries {
   readonly most: number
@@ -17,9 +20,11 @@ interface Retries {
 
 /** Checks what was given; the promise removes. ERR_FS_EISDIR (a directory without `recursive`), ENOENT unless `force`. */
 export function removeTree(pool: Pool, path: string, options: RmOptions = {}): Promise<void> {
-  const most = integer('options.maxRetries', options.maxRetries ?? 0, 0)
-  const delayMs = integer('options.retryDelay', options.retryDelay ?? 100, 0)
-  return remove(pool, path, options, { most, delayMs })
+  const most = integer('options.maxRetries', options.maxRetries ?? 0, 0, MOST)
+  const delayMs = integer('options.retryDelay', options.retryDelay ?? 100, 0, MOST)
+  const recursive = boolean('options.recursive', options.recursive)
+  const force = boolean('options.force', options.force)
+  return remove(pool, path, { recursive, force }, { most, delayMs })
 }
 
 async function remove(pool: Pool, path: string, { recursive, force }: RmOptions, retries: Retries): Promise<void> {

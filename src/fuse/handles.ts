@@ -1,14 +1,33 @@
 /** Handles: the numbers by which the kernel names open files and directories. */
 import { systemError } from '../errors.ts'
 import type { OpenInode } from '../files/open-inode.ts'
+import type { InodeNumber } from '../units.ts'
 import type { OpenDirectory } from './open-directory.ts'
 
 /** A file that the kernel has open: one for each open(2), closed by RELEASE. */
-export interface OpenedFile {
+export class OpenedFile {
   readonly open: OpenInode
-  /** For errors: the kernel names no paths. */
-  readonly path: string
+  readonly #isLost: boolean
+  #path: string | undefined
+
+  /** `isLost`: of lost+found. */
+  constructor(open: OpenInode, isLost: boolean) {
+    this.open = open
+    this.#isLost = isLost
+  }
+
+  /** For errors. */
+  get path(): string {
+    return (this.#path ??= fileNamed(this.open.ino, this.#isLost))
+  }
 }
+
+/** How errors call an inode: the kernel names no paths. */
+export const inodeNamed = (ino: InodeNumber): string => `inode ${ino}`
+
+/** The same of a file, by which errors of lost+found are told. */
+export const fileNamed = (ino: InodeNumber, isLost: boolean): string =>
+  isLost ? `/lost+found/${inodeNamed(ino)}` : inodeNamed(ino)
 
 /** Numbers of what is open, from 1; those that are free are used again. */
 class Numbered<T> {

@@ -1,45 +1,46 @@
 /** A request as the loop has read it. */
 import { systemError } from '../errors.ts'
 import type { InodeNumber } from '../units.ts'
+import type { RequestBuffer } from './request-buffer.ts'
 import type { Request } from './request.ts'
-import { IN_HEADER_BYTES, InHeader } from './wire/header.ts'
-import { readU64 } from './wire/integers.ts'
+import { InHeader } from './wire/header.ts'
+import { readU32, readU64 } from './wire/integers.ts'
 import { opcodeName } from './wire/opcodes.ts'
 
 export class LiveRequest implements Request {
-  /** Header and body; whoever made the request must not use the buffer again before it is answered. */
-  readonly bytes: Buffer
+  /** Whoever made the request must not use it again before it is answered. */
+  readonly buffer: RequestBuffer
   readonly #length: number
   readonly opcode: number
   readonly nodeId: InodeNumber
-  #body: Buffer | undefined
   #interruption: AbortController | undefined
 
-  constructor(bytes: Buffer, length: number) {
-    this.bytes = bytes
+  constructor(buffer: RequestBuffer, length: number) {
+    const { bytes } = buffer
+    this.buffer = buffer
     this.#length = length
-    this.opcode = bytes.readUInt32LE(InHeader.opcode)
+    this.opcode = readU32(bytes, InHeader.opcode)
     this.nodeId = readU64(bytes, InHeader.nodeId) as InodeNumber
   }
 
   get unique(): bigint {
-    return this.bytes.readBigUInt64LE(InHeader.unique)
+    return this.buffer.bytes.readBigUInt64LE(InHeader.unique)
   }
 
   get uid(): number {
-    return this.bytes.readUInt32LE(InHeader.uid)
+    return readU32(this.buffer.bytes, InHeader.uid)
   }
 
   get gid(): number {
-    return this.bytes.readUInt32LE(InHeader.gid)
+    return readU32(this.buffer.bytes, InHeader.gid)
   }
 
   get pid(): number {
-    return this.bytes.readUInt32LE(InHeader.pid)
+    return readU32(this.buffer.bytes, InHeader.pid)
   }
 
   get body(): Buffer {
-    return (this.#body ??= this.bytes.subarray(IN_HEADER_BYTES, this.#length))
+    return this.buffer.body(this.#length)
   }
 
   get signal(): AbortSignal {

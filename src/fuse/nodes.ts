@@ -16,7 +16,7 @@ export class Nodes {
   /** An inode went with its last name. Who has it as a working directory, or by O_PATH, may ask for it still. */
   removed(inode: Inode): void {
     if (this.#gone.size >= MOST_GONE) this.#gone.clear()
-    this.#gone.set(inode.ino, { ...inode, nlink: 0, blocks: 0 })
+    this.#gone.set(inode.ino, inode.nlink === 0 && inode.blocks === 0 ? inode : { ...inode, nlink: 0, blocks: 0 })
   }
 
   /** As it was last; undefined: it was not removed through this mount. */
@@ -31,7 +31,7 @@ export class Nodes {
 
   /** It is a file of lost+found: for reading only. */
   isLost(ino: InodeNumber): boolean {
-    return this.#lost.has(ino)
+    return this.#lost.size > 0 && this.#lost.has(ino)
   }
 
   /** Whether content that the kernel has cached is still so, by the change count; from now on it is cached under this one. */
@@ -44,7 +44,7 @@ export class Nodes {
   /** The kernel has forgotten it. */
   forget(ino: InodeNumber): void {
     this.#gone.delete(ino)
-    this.#lost.delete(ino)
-    this.#contents.delete(ino)
+    if (this.#lost.size > 0) this.#lost.delete(ino)
+    if (this.#contents.size > 0) this.#contents.delete(ino)
   }
 }

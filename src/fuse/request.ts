@@ -35,10 +35,24 @@ export interface Request {
 /** What follows the header of a reply, written by one call. `done` is called when the kernel has it, to release claims. */
 export interface Reply {
   readonly parts: readonly Uint8Array[]
+  /** Instead of parts, of at most {@link SHORT_BYTES}: writes the reply at `at` when it is sent, and answers its end. */
+  readonly encode?: Encode
+  /** Below 0: it failed, as if the operation had thrown an error of that number, at a tenth of the price. */
+  readonly errno?: number
   readonly done?: () => void
 }
 
 export const EMPTY: Reply = { parts: [] }
+
+type Encode = (bytes: Uint8Array, at: number) => number
+
+/** Bytes of a reply that is encoded when it is sent. */
+export const SHORT_BYTES = 1024
+
+const NO_PARTS: readonly Uint8Array[] = []
+
+/** A reply for which no buffer is made. */
+export const short = (encode: Encode): Reply => ({ parts: NO_PARTS, encode })
 
 /** A reply of one part. */
 export const reply = (part: Uint8Array): Reply => ({ parts: [part] })

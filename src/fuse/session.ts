@@ -28,9 +28,11 @@ import { getSystemErrorName } from 'node:util'
 import { systemError } from '../errors.ts'
 import { readMessage, writeMessage } from '../platform/messages.ts'
 import { LiveRequest } from './live-request.ts'
-import { negotiate, REQUEST_BYTES } from './negotiation.ts'
+import { negotiate } from './negotiation.ts'
 import type { Answer, Mounted, Operation, Reply } from './request.ts'
-import { InHeader, OUT_HEADER_BYTES, writeOutHeader } from './wire/header.ts'
+import { SHORT_BYTES } from './request.ts'
+import { RequestBuffer } from './request-buffer.ts'
+import { OUT_HEADER_BYTES, writeOutHeader } from './wire/header.ts'
 import { encodeInit, readInit } from './wire/init.ts'
 import { readInterrupt } from './wire/interrupt.ts'
 import { Opcode, opcodeName } from './wire/opcodes.ts'
@@ -57,18 +59,17 @@ const ENDING_MS_MAX = 1000
 const SPARE_BUFFERS_MAX = 4
 /** For errors. */
 const DEVICE = '/dev/fuse'
-/** Replies of one part up to this size are copied behind their header: cheaper than a write of two parts. */
-const COPIED_BYTES_MAX = 1024
 
 const { EAGAIN, ECONNABORTED, EINTR, EIO, ENODEV, ENOENT, ENOSYS, EPERM } = constants.errno
 
 export class Session {
   readonly #parts: SessionParts
   readonly #pending = new Map<bigint, LiveRequest>()
-  readonly #spare: Buffer[] = []
-  readonly #out = Buffer.alloc(OUT_HEADER_BYTES + COPIED_BYTES_MAX)
+  readonly #spare: RequestBuffer[] = []
+  /** Replies up to that size are written behind their header: cheaper than a write of two parts. */
+  readonly #out = Buffer.alloc(OUT_HEADER_BYTES + SHORT_BYTES)
   readonly #header = this.#out.subarray(0, OUT_HEADER_BYTES)
-  #buffer: Buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES)
+  #buffer = new RequestBuffer()
   #mounted: Mounted | undefined
   #hasEnded = false
   /** Makes the operation that is given its chance a pending one. */
@@ -86,11 +87,10 @@ export class Session {
 
   /** Reads one request and hands it to its operation. Not to be called again before the promise is settled, if there is one. */
   next(): Step | Promise<Step> {
-    const length = readMessage(this.#parts.fd, this.#buffer)
+    const length = readMessage(this.#parts.fd, this.#buffer.bytes)
     if (length < 0) return this.#unread(length)
-    const bytes = this.#buffer
-    const opcode = bytes.readUInt32LE(InHeader.opcode)
-    const request = new LiveRequest(bytes, length)
+    const request = new LiveRequest(this.#buffer, length)
+    const { opcode } = request
     if (this.#mounted === undefined || opcode === Opcode.interrupt || opcode === Opcode.destroy)
       return this.#control(request)
     const operation = this.#parts.operations[opcode]
@@ -165,7 +165,7 @@ export class Session {
     return new Promise((resolve) => {
       const becomesPending = (): void => {
         this.#pending.set(request.unique, request)
-        this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(REQUEST_BYTES)
+        this.#buffer = this.#spare.pop() ?? new RequestBuffer()
         resolve('pending')
       }
       const settled = (): void => {
@@ -203,11 +203,12 @@ export class Session {
   /** Its buffer may be used again: of the reply nothing but the request's number is left to be read. */
   #leave(request: LiveRequest): void {
     if (!this.#pending.delete(request.unique)) return
-    if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(request.bytes)
+    if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(request.buffer)
   }
 
   #answer(request: LiveRequest, answer: Answer): Step {
     if (answer === undefined) return 'answered'
+    if (answer.errno !== undefined) return this.#refuse(request, answer.errno)
     try {
       if (!this.#write(request, answer)) this.#refuse(request, -EIO)
     } finally {
@@ -225,17 +226,22 @@ export class Session {
   }
 
   #refuse(request: LiveRequest, errno: number): Step {
-    writeOutHeader(this.#out, request.bytes, { bodyBytes: 0, errno })
+    writeOutHeader(this.#out, request.buffer.bytes, { bodyBytes: 0, errno })
     this.#sendOut(OUT_HEADER_BYTES, request)
     return 'answered'
   }
 
   /** False: the kernel says that there is no sense in it. */
-  #write(request: LiveRequest, { parts }: Reply): boolean {
+  #write(request: LiveRequest, { parts, encode }: Reply): boolean {
+    if (encode !== undefined) {
+      const end = encode(this.#out, OUT_HEADER_BYTES)
+      writeOutHeader(this.#out, request.buffer.bytes, { bodyBytes: end - OUT_HEADER_BYTES })
+      return this.#sendOut(end, request)
+    }
     let bodyBytes = 0
     for (const part of parts) bodyBytes += part.byteLength
-    writeOutHeader(this.#out, request.bytes, { bodyBytes })
-    if (bodyBytes > COPIED_BYTES_MAX) return this.#sendParts(parts, request)
+    writeOutHeader(this.#out, request.buffer.bytes, { bodyBytes })
+    if (bodyBytes > SHORT_BYTES) return this.#sendParts(parts, request)
     let at = OUT_HEADER_BYTES
     for (const part of parts) {
       this.#out.set(part, at)

@@ -33,8 +33,10 @@ export const UNKNOWN = -1
 
 export class TableMarks implements ChangeMarks {
   readonly #table: Words
-  /** Odd values stored by the transaction under way, by word. */
-  readonly #begun = new Map<number, number>()
+  /** Of the transaction under way: words, and the odd value stored in each. Few; not a Map, as in transaction-marks.ts. */
+  readonly #words: number[] = []
+  readonly #odds: number[] = []
+  #count = 0
 
   constructor({ table }: Pick<TableMemory, 'table'>) {
     this.#table = table
@@ -42,28 +44,32 @@ export class TableMarks implements ChangeMarks {
 
   begin(ino: InodeNumber): void {
     const word = wordOf(ino)
-    if (this.#begun.has(word)) return
+    if (this.#placeOf(word) >= 0) return
     const value = this.#table.load(word)
     // Odd: left by somebody who died, or who is about to end. Either way a new odd value.
     const odd = (value + ((value & 1) === 0 ? 1 : 2)) | 0
     this.#table.store(word, odd)
-    this.#begun.set(word, odd)
+    this.#words[this.#count] = word
+    this.#odds[this.#count++] = odd
   }
 
   end(): void {
-    for (const [word, odd] of this.#begun) this.#table.compareExchange(word, odd, (odd + 1) | 0)
-    this.#begun.clear()
+    for (let i = 0; i < this.#count; i++) {
+      const odd = this.#odds[i]
+      this.#table.compareExchange(this.#words[i], odd, (odd + 1) | 0)
+    }
+    this.#count = 0
   }
 
   /** Inside a transaction that has begun to change the inode: the word under which what it commits may be kept. */
   expected(ino: InodeNumber): number {
-    const odd = this.#begun.get(wordOf(ino))
-    return odd === undefined ? UNKNOWN : (odd + 1) | 0
+    const place = this.#placeOf(wordOf(ino))
+    return place < 0 ? UNKNOWN : (this.#odds[place] + 1) | 0
   }
 
   /** Inside a transaction: the word under which what it commits of an inode may be kept, changed by it or not. */
   committing(ino: InodeNumber): number {
-    return this.#begun.has(wordOf(ino)) ? this.expected(ino) : this.current(ino)
+    return this.#placeOf(wordOf(ino)) < 0 ? this.current(ino) : this.expected(ino)
   }
 
   /** The word to keep something under that is read after this; {@link UNKNOWN} while a change is under way. */
@@ -75,6 +81,12 @@ export class TableMarks implements ChangeMarks {
   /** Whether what was kept under `mark` is so now. Price: 20 ns. */
   isCurrent(ino: InodeNumber, mark: number): boolean {
     return this.#table.load(wordOf(ino)) === mark
+  }
+
+  /** Below 0: the transaction has not begun to change it. */
+  #placeOf(word: number): number {
+    for (let i = 0; i < this.#count; i++) if (this.#words[i] === word) return i
+    return -1
   }
 }
 

@@ -13,7 +13,13 @@ export interface Witness {
   takenAt(record: number): string | undefined
 }
 
-export function holderOf(table: PinTable, witness: Witness, claim: ClaimView): Holder {
+/** In a list `nowMs` is one for all, so that the order of their ages is that of their beginnings. */
+export function holderOf(
+  table: PinTable,
+  witness: Witness,
+  claim: ClaimView,
+  nowMs: number = table.clock.nowMs(),
+): Holder {
   const holder: Holder = {
     ...participantOf(table, witness, claim.slot),
     kind: claim.kind,
@@ -21,7 +27,7 @@ export function holderOf(table: PinTable, witness: Witness, claim: ClaimView): H
     inode: claim.ino,
     offset: claim.offset,
     length: claim.length,
-    ageMs: Math.max(0, table.clock.nowMs() - claim.sinceMs),
+    ageMs: Math.max(0, nowMs - claim.sinceMs),
   }
   if (claim.isStable) holder.isStable = true
   if (claim.isLongTerm) holder.isLongTerm = true

@@ -302,14 +302,18 @@ export function leaseStateOf(table: PinTable, lease: LeaseView): NonNullable<Hol
   return [...table.breaks(ino, offset, offset + length, BreakState.waiting)].some(asks) ? 'recalled' : 'held'
 }
 
-export function leaseHolderOf({ table, witness }: Pick<Door, 'table' | 'witness'>, lease: LeaseView): Holder {
+export function leaseHolderOf(
+  { table, witness }: Pick<Door, 'table' | 'witness'>,
+  lease: LeaseView,
+  nowMs: number = table.clock.nowMs(),
+): Holder {
   return {
     ...participantOf(table, witness, lease.slot),
     kind: 'lease',
     inode: lease.ino,
     offset: lease.offset,
     length: lease.length,
-    ageMs: Math.max(0, table.clock.nowMs() - lease.sinceMs),
+    ageMs: Math.max(0, nowMs - lease.sinceMs),
     lease: leaseStateOf(table, lease),
     ...(lease.isExclusive ? { isExclusive: true } : {}),
     ...(lease.isRevoked ? { isRevoked: true } : {}),

@@ -7,7 +7,7 @@
  *   1. It is open only between `alone.begin()` and `alone.end()`: nobody else reads or writes the store meanwhile.
  *   2. What is in it gives no block to anybody: what allocates, releases or makes durable commits it first, and so does whatever
  *      awaits (SqliteConnection). An extent that became busy in it is looked at after the next sync, which commits it.
- *   3. Each change has a savepoint: one that fails takes back itself and nothing else.
+ *   3. Each change of the tables has a savepoint: one that fails takes back itself and nothing else.
  *   4. What was carried out and can't be committed is lost, and then nothing is done any more (`onLost`): an inode number that
  *      is given once more would be another file's, with the first one's handles still open.
  *
@@ -21,6 +21,7 @@ import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { HotRows } from './hot-rows.ts'
 import type { Alone, LateCommits } from './metadata.ts'
+import type { YoungFiles } from './young-files.ts'
 
 /** How long a change may be put off. */
 const LATE_MS = 1
@@ -35,6 +36,7 @@ export interface BatchParts {
   readonly path: string
   readonly alone: Alone
   readonly rows: HotRows
+  readonly young: YoungFiles
   readonly onTransaction: (isActive: boolean) => void
   readonly onCommit: () => void
   /** What was carried out is lost, by this error. */
@@ -81,8 +83,8 @@ export class CommitBatch implements LateCommits {
   /** Carries out a change. When it throws, nothing of it remains. `putsOff`: as hot-rows.ts says. */
   run<T>(change: () => T, putsOff: boolean): T {
     const { rows } = this.#parts
+    this.#write(putsOff)
     if (putsOff) rows.beginPuttingOff()
-    else this.writeRows()
     try {
       this.#save.run()
       const result = change()
@@ -98,11 +100,30 @@ export class CommitBatch implements LateCommits {
     }
   }
 
+  /** Carries out a change of young files, which writes no table. undefined: it did not change anything. */
+  runYoung<T>(change: () => T | undefined): T | undefined {
+    const { rows } = this.#parts
+    rows.beginPuttingOff()
+    let result: T | undefined
+    try {
+      result = change()
+    } finally {
+      if (result === undefined) rows.takeBack()
+      else this.#changes++
+      rows.endPuttingOff()
+    }
+    return result
+  }
+
   /** Before anything else looks at the tables. Throws when the batch is lost by it. */
   writeRows(): void {
-    if (!this.#isOpen) return
+    if (this.#isOpen) this.#write(false)
+  }
+
+  #write(putsOff: boolean): void {
     try {
-      this.#parts.rows.write()
+      this.#parts.young.write()
+      if (!putsOff) this.#parts.rows.write()
     } catch (error) {
       this.#lose(error)
       throw error
@@ -113,6 +134,7 @@ export class CommitBatch implements LateCommits {
   commit(): void {
     if (!this.#isOpen) return
     try {
+      this.#parts.young.write()
       this.#parts.rows.write()
       this.#commit.run()
       this.#parts.onCommit()
@@ -170,6 +192,7 @@ export class CommitBatch implements LateCommits {
 
   #end(): void {
     this.#isOpen = false
+    this.#parts.young.forget()
     this.#parts.rows.forget()
     this.#parts.onTransaction(false)
     this.#parts.alone.end()

@@ -37,7 +37,7 @@ export class HotRows {
   readonly #touch: StatementSync
   #isPuttingOff = false
   #counts = NO_COUNTS
-  readonly #touches = new Map<InodeNumber, Touch>()
+  #touches = new Map<InodeNumber, Touch>()
   /** The directory of the last operation that put off. */
   #directory: Inode | undefined
   /** As they were before the operation under way. */
@@ -123,7 +123,8 @@ export class HotRows {
   /** The transaction is over. */
   forget(): void {
     this.#counts = NO_COUNTS
-    this.#touches.clear()
+    // Not `clear`: see transaction-marks.ts.
+    this.#touches = new Map()
     this.#directory = undefined
   }
 

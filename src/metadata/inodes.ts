@@ -86,9 +86,6 @@ export function prepareInodes(db: DatabaseSync, sql: string): StatementSync {
   return statement
 }
 
-/** An inode that is not there yet. */
-export type NewInode = Omit<Inode, 'ino'>
-
 export class InodeTable {
   readonly #marks: TransactionMarks
   readonly #hotRows: HotRows
@@ -146,10 +143,15 @@ export class InodeTable {
     return this.#hotRows.directory(ino, this.#read)
   }
 
-  /** Gives it a number that no inode had before, and counts it. */
-  insert(inode: NewInode): Inode {
-    const { kind, mode, uid, gid, nlink, size, blocks, atimeNs, mtimeNs, ctimeNs, birthtimeNs, changeCount } = inode
-    const ino = this.#hotRows.takeNumber(kind === 'file')
+  /** A number that no inode had before, for one that is counted by it. */
+  takeNumber(kind: InodeKind): InodeNumber {
+    return this.#hotRows.takeNumber(kind === 'file')
+  }
+
+  /** Adds one, whose number was taken for it. Nobody can know it yet, so nothing is marked. */
+  write(inode: Inode): void {
+    const { ino, kind, mode, uid, gid, nlink, size, blocks, atimeNs, mtimeNs, ctimeNs, birthtimeNs, changeCount } =
+      inode
     this.#insert.run(
       ino,
       kind,
@@ -169,7 +171,6 @@ export class InodeTable {
       inode.target ?? null,
       inode.rdev,
     )
-    return { ino, ...inode }
   }
 
   /** Its names, extents and row of lost_and_found must be gone; its extended attributes go with it. */

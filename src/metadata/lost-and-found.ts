@@ -66,7 +66,9 @@ export class LostAndFound {
       const first = run[0].fileBlock
       const offset = bytesOf(first)
       const length = bytesOf(fileEnd(run.at(-1)!) - first)
-      const { ino } = this.#inodes.insert({
+      const ino = this.#inodes.takeNumber('file')
+      this.#inodes.write({
+        ino,
         ...ownedLike(origin),
         nlink: 1,
         size: length,

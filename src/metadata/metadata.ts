@@ -224,6 +224,8 @@ export interface Metadata {
    * inode inside the transaction, before anybody else can see it.
    */
   create(request: CreateRequest, claim?: (ino: InodeNumber) => void, patience?: Patience): Promise<Inode>
+  /** The same at once, where changes are committed late; undefined: that can't be, or is an error. Ask `create`. */
+  createNow?(request: CreateRequest, claim?: (ino: InodeNumber) => void): Inode | undefined
   /** One more name. ENOENT (inode gone, or an orphan that had a name), EEXIST, EPERM (a directory, /lost+found), ENOTDIR. */
   link(request: LinkRequest, patience?: Patience): Promise<Inode>
   /**
@@ -231,6 +233,11 @@ export interface Metadata {
    * ENOENT, EISDIR, EPERM (in /lost+found).
    */
   unlink(request: UnlinkRequest, decide: DecideLastName, patience?: Patience): Promise<NameLoss>
+  /**
+   * Takes the name of a file away that was made so lately that nobody else can know it (`commitLate`), and nobody has open, by
+   * `isOpen`: both are as if they had never been. Returns the inode as it was last; undefined: ask `unlink`.
+   */
+  unlinkNow?(request: UnlinkRequest, isOpen: (ino: InodeNumber) => boolean): Inode | undefined
   /** Removes an empty directory. ENOENT, ENOTDIR, ENOTEMPTY, EBUSY (the root, lost+found). */
   removeDirectory(request: UnlinkRequest, patience?: Patience): Promise<Inode>
   /**

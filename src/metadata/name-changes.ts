@@ -27,11 +27,9 @@ import { refusedLoss, withoutName } from './name-loss.ts'
 import type { NameLosses } from './name-loss.ts'
 import { checkName } from './names.ts'
 import type { NameTable } from './names.ts'
+import { newInode } from './new-inode.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 import type { XattrTable } from './xattrs.ts'
-
-/** The bit of a directory's mode that gives its group to what is made in it. */
-const S_ISGID = 0o2000
 
 const SYSCALLS: Partial<Record<InodeKind, string>> = { file: 'open', directory: 'mkdir', symlink: 'symlink' }
 
@@ -67,7 +65,8 @@ export class NameChanges {
     const directory = this.#names.directory(parent, name ?? '', syscall)
     if (parent === LOST_AND_FOUND_INODE) throw forbidden(syscall, name ?? '')
     const follows = request.along?.(directory, (xattr) => this.#xattrs.get(parent, xattr))
-    const inode = this.#inodes.insert(newInode({ ...request, mode: follows?.mode ?? request.mode }, directory))
+    const inode = newInode(this.#inodes.takeNumber(kind), request, follows?.mode ?? request.mode, directory)
+    this.#inodes.write(inode)
     if (name === undefined) {
       assert(kind === 'file', 'only a file can be without a name')
     } else {
@@ -120,32 +119,6 @@ export class NameChanges {
     this.#inodes.delete(inode)
     this.#inodes.touchDirectory(parent, -1, nowNs)
     return withoutName(inode, nowNs)
-  }
-}
-
-function newInode(request: CreateRequest, { mode: directoryMode, gid: directoryGid, busy, dax }: Inode) {
-  const { name, kind, mode, uid, gid, target, rdev = 0, nowNs } = request
-  assert((kind === 'symlink') === (target !== undefined), 'a symlink has a target, nothing else has')
-  const isDirectory = kind === 'directory'
-  const givesGroup = (directoryMode & S_ISGID) !== 0
-  const inherits = isDirectory || kind === 'file'
-  return {
-    kind,
-    mode: givesGroup && isDirectory ? mode | S_ISGID : mode,
-    uid,
-    gid: givesGroup ? directoryGid : gid,
-    nlink: isDirectory ? 2 : name === undefined ? 0 : 1,
-    size: target === undefined ? 0 : Buffer.byteLength(target),
-    blocks: 0,
-    atimeNs: nowNs,
-    mtimeNs: nowNs,
-    ctimeNs: nowNs,
-    birthtimeNs: nowNs,
-    changeCount: 0,
-    busy: inherits ? busy : undefined,
-    dax: inherits ? dax : undefined,
-    target,
-    rdev,
   }
 }
 

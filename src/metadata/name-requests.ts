@@ -16,6 +16,8 @@ export interface CreateRequest {
   /** Of a symlink, 1 to 4095 bytes. */
   readonly target?: string | undefined
   readonly rdev?: number | undefined
+  /** Asked inside the transaction: true, it is known that nothing has the name now, so nobody need look. */
+  readonly isFree?: (() => boolean) | undefined
   /** What else it has, by what its directory has. */
   readonly along?: Along | undefined
   readonly nowNs: bigint

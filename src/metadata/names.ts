@@ -93,6 +93,11 @@ export class NameTable {
   /** Adds a name; false when it is taken. */
   insert(parent: InodeNumber, name: string, ino: InodeNumber, kind: InodeKind): boolean {
     this.#marks.begin(parent)
+    return this.write(parent, name, ino, kind)
+  }
+
+  /** The same in a directory that was marked when the name was given (young-files.ts). */
+  write(parent: InodeNumber, name: string, ino: InodeNumber, kind: InodeKind): boolean {
     return this.#insert.run(parent, name, ino, kind).changes === 1
   }
 

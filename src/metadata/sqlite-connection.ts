@@ -17,40 +17,14 @@ import { accessSync, constants } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { changesAreLost, isOfSync, openForReading, syncHasFailed, systemError } from '../errors.ts'
-import type { Holder, SyncGuard } from '../errors.ts'
 import { CommitBatch } from './commit-batch.ts'
-import type { HotRows } from './hot-rows.ts'
 import { HEADER_FORBIDS, isBusy, isFailedSync, isFull, isReadOnly, translated } from './sqlite-errors.ts'
+import type { Tables } from './tables.ts'
 import { TransactionMarks } from './transaction-marks.ts'
 import { keepFromMoving, WriteAheadLog } from './write-ahead-log.ts'
-import type { Alone, ChangeMarks, LateCommits, Patience } from './metadata.ts'
+import type { SqliteMetadataOptions } from './sqlite-options.ts'
+import type { Alone, LateCommits, Patience } from './metadata.ts'
 import { turnIfDue } from '../platform/event-loop.ts'
-
-export interface SqliteMetadataOptions {
-  /** How long an operation waits for other writers when its patience does not say. Default 45,000. */
-  readonly busyTimeoutMs?: number | undefined
-  /** Called right before BEGIN and right after COMMIT or ROLLBACK: the pin table shows who is in a transaction. */
-  readonly onTransaction?: ((isActive: boolean) => void) | undefined
-  /** Asked when the wait for the lock runs out: who is in a transaction now. */
-  readonly whoHoldsTransaction?: (() => Holder[]) | undefined
-  /**
-   * Called when an operation begins to wait for the lock, with what its wait would end with now. What it returns is asked
-   * to look every few milliseconds, and told of the end.
-   */
-  readonly onWait?: ((operation: object, wouldEndWith: () => Error) => { look(): void; end(): void }) | undefined
-  /** Failed syncs of others, and who is told of ours. Default: there are no others. */
-  readonly syncGuard?: SyncGuard | undefined
-  /** Told which inodes each transaction changes. */
-  readonly marks?: ChangeMarks | undefined
-  /** What would write is EROFS. Default false. */
-  readonly readOnly?: boolean | undefined
-  /** With `readOnly`: see sqlite-reader.ts. Without it a look at a store at rest is over only when `reopen` is called. */
-  readonly openings?: (() => number) | undefined
-  /** With `readOnly`: who has changed the store and not committed that yet. Reads wait for it; none is []. */
-  readonly uncommitted?: (() => Holder[]) | undefined
-  /** The host has no space for the log. True: some was given back, try once more. */
-  readonly onNoSpace?: (() => boolean) | undefined
-}
 
 const DEFAULT_BUSY_TIMEOUT_MS = 45_000
 
@@ -93,12 +67,13 @@ export class SqliteConnection {
   }
 
   /** What it is called with and returns: as `Metadata.commitLate`. */
-  commitLate(alone: Alone, rows: HotRows): LateCommits {
+  commitLate(alone: Alone, { hotRows, youngFiles }: Pick<Tables, 'hotRows' | 'youngFiles'>): LateCommits {
     this.#batch = new CommitBatch({
       db: this.#db,
       path: this.path,
       alone,
-      rows,
+      rows: hotRows,
+      young: youngFiles,
       onTransaction: (isActive) => this.#options.onTransaction?.(isActive),
       onCommit: () => this.#log.noteCommit(),
       onLost: (error) => {
@@ -146,6 +121,31 @@ export class SqliteConnection {
     const attempt = (): T =>
       this.#mayBatch(batch, syscall) ? this.#batched(batch, body, putsOff) : this.#transaction(body)
     return this.#retried(syscall, attempt, patience)
+  }
+
+  /**
+   * Carries out a change of young files (young-files.ts) at once, in the batch. undefined: `change` says so, or there can be no
+   * batch now, for want of the lock, or since somebody is there, or all is refused: `writeLate` waits, or tells why.
+   */
+  changeNow<T>(syscall: string, change: () => T | undefined): T | undefined {
+    const batch = this.#batch
+    if (batch === undefined || this.#isActive || this.#isClosed || this.#hasFailed || this.#loss !== undefined)
+      return undefined
+    try {
+      // What was open may be lost by it.
+      if (!batch.mayTake() || this.#loss !== undefined) return undefined
+    } catch {
+      return undefined
+    }
+    this.#isActive = true
+    try {
+      return batch.runYoung(change)
+    } catch (error) {
+      throw this.#translated(error, syscall)
+    } finally {
+      this.marks.end()
+      this.#isActive = false
+    }
   }
 
   /** Runs `body`, one statement that reads. */

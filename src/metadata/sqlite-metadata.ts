@@ -18,14 +18,14 @@ import type { Metadata, PoolProperties } from './metadata.ts'
 import { DISTRUST, inWords, schemaDifferences } from './schema-differences.ts'
 import { APPLICATION_ID, FORMAT_VERSION, insertFirstRows, PAGE_SIZE, SCHEMA } from './schema.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
-import type { SqliteMetadataOptions } from './sqlite-connection.ts'
+import type { SqliteMetadataOptions } from './sqlite-options.ts'
 import { translated } from './sqlite-errors.ts'
 import { lookAt, SqliteReader } from './sqlite-reader.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { LOG_SIZE_LIMIT, syncDirectory } from './write-ahead-log.ts'
 
 export type { SqliteReader } from './sqlite-reader.ts'
-export type { SqliteMetadataOptions } from './sqlite-connection.ts'
+export type { SqliteMetadataOptions } from './sqlite-options.ts'
 
 /**
  * Makes the metadata of a new pool at `path`, all blocks free; durable when it resolves. EEXIST when there is a file.

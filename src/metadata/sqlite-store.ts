@@ -80,7 +80,17 @@ export class SqliteStore implements contract.Metadata {
     claim?: (ino: InodeNumber) => void,
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
+    try {
+      const inode = this.createNow(request, claim)
+      if (inode !== undefined) return Promise.resolve(inode)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     return this.#connection.writeLate('open', () => this.#tables.nameChanges.create(request, claim), patience, true)
+  }
+
+  createNow(request: contract.CreateRequest, claim?: (ino: InodeNumber) => void): contract.Inode | undefined {
+    return this.#connection.changeNow('open', () => this.#tables.youngFiles.create(request, claim))
   }
 
   link(request: contract.LinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
@@ -93,6 +103,10 @@ export class SqliteStore implements contract.Metadata {
     patience?: contract.Patience,
   ): Promise<contract.NameLoss> {
     return this.#connection.writeLate('unlink', () => this.#tables.nameChanges.unlink(request, decide), patience, true)
+  }
+
+  unlinkNow(request: contract.UnlinkRequest, isOpen: (ino: InodeNumber) => boolean): contract.Inode | undefined {
+    return this.#connection.changeNow('unlink', () => this.#tables.youngFiles.remove(request, isOpen))
   }
 
   removeDirectory(request: contract.UnlinkRequest, patience?: contract.Patience): Promise<contract.Inode> {
@@ -254,7 +268,7 @@ export class SqliteStore implements contract.Metadata {
   // ---- durability ----
 
   commitLate(alone: contract.Alone): contract.LateCommits {
-    return this.#connection.commitLate(alone, this.#tables.hotRows)
+    return this.#connection.commitLate(alone, this.#tables)
   }
 
   sync(): Promise<void> {

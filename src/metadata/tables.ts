@@ -13,6 +13,7 @@ import { SpaceTable } from './space.ts'
 import { TenancyTable } from './tenancy-table.ts'
 import type { TransactionMarks } from './transaction-marks.ts'
 import { XattrTable } from './xattrs.ts'
+import { YoungFiles } from './young-files.ts'
 
 export class Tables {
   readonly hotRows: HotRows
@@ -25,6 +26,7 @@ export class Tables {
   readonly layoutChanges: LayoutChanges
   readonly nameChanges: NameChanges
   readonly renames: Renames
+  readonly youngFiles: YoungFiles
   readonly tenancies: TenancyTable
   readonly orphans: StatementSync
 
@@ -40,6 +42,7 @@ export class Tables {
     const losses = new NameLosses(this.inodes, this.extents, this.layoutChanges, marks)
     this.nameChanges = new NameChanges(this.inodes, this.names, this.xattrs, this.lostAndFound, losses, marks)
     this.renames = new Renames(this.inodes, this.names, this.lostAndFound, losses, marks)
+    this.youngFiles = new YoungFiles(db, this, marks)
     this.tenancies = new TenancyTable(db)
     this.orphans = db.prepare('SELECT ino FROM inodes WHERE nlink = 0 ORDER BY ino')
   }

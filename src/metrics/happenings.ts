@@ -19,6 +19,46 @@ import type { Pool } from '../pool/pool.ts'
 const QUICK = [0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1, 10]
 const SLOW = [0.001, 0.01, 0.1, 0.5, 1, 5, 15, 45, 120, 600, 3600]
 
+type Words<Word extends string> = Readonly<Record<Word, true>>
+
+const CHANGES: Words<BreakMessage['change']> = {
+  truncate: true,
+  punch: true,
+  zero: true,
+  collapse: true,
+  insert: true,
+  trim: true,
+  remove: true,
+  unlink: true,
+  rename: true,
+  copy: true,
+}
+const CHANGE_OUTCOMES: Words<BreakMessage['outcome']> = {
+  done: true,
+  sequestered: true,
+  none: true,
+  busy: true,
+  timeout: true,
+  aborted: true,
+  failed: true,
+}
+const LIMITS: Words<ResponseLimitMessage['limit']> = { time: true, 'held-back': true, space: true }
+const LIMIT_OUTCOMES: Words<ResponseLimitMessage['outcome']> = { copied: true, aborted: true }
+
+/**
+ * Each pair is there from the beginning, with 0: `increase()` of Prometheus sees nothing in a series that begins with 1, so an
+ * alarm would miss the first.
+ */
+function beginAtZero<One extends string, Two extends string>(
+  counter: Counter<One | Two>,
+  [one, ones]: readonly [One, Words<string>],
+  [two, twos]: readonly [Two, Words<string>],
+): void {
+  for (const first of Object.keys(ones))
+    for (const second of Object.keys(twos))
+      counter.inc({ [one]: first, [two]: second } as Partial<Record<One | Two, string>>, 0)
+}
+
 /** Registers them, and counts until the function that is returned is called. */
 export function addHappenings(registry: Registry, pool: Pool): () => void {
   const registers = [registry]
@@ -63,6 +103,7 @@ export function addHappenings(registry: Registry, pool: Pool): () => void {
     labelNames: ['change', 'outcome'],
     registers,
   })
+  beginAtZero(breaks, ['change', CHANGES], ['outcome', CHANGE_OUTCOMES])
   const changes = histogram(
     'holdfast_break_seconds',
     'How long layout changes took, their waits included.',
@@ -92,6 +133,7 @@ export function addHappenings(registry: Registry, pool: Pool): () => void {
     labelNames: ['limit', 'outcome'],
     registers,
   })
+  beginAtZero(limits, ['limit', LIMITS], ['outcome', LIMIT_OUTCOMES])
   listen<ResponseLimitMessage>('holdfast:response-limit', ({ limit, outcome }) => limits.inc({ limit, outcome }))
 
   const transactions = histogram(

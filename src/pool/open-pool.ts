@@ -162,7 +162,9 @@ export async function openPoolOn(foundations: Foundations, path: string, options
     table.reap()
     // Also when that found nobody: the dead one may have been the last owner of our own slot.
     await removeOrphans(pool.fileSystem)
-    if (isFresh && (await reclaimIdleLostFiles(pool.fileSystem)) > 0) space.soon()
+    if (isFresh) await reclaimIdleLostFiles(pool.fileSystem)
+    // Also what somebody freed who ended before it was given back.
+    if ((await metadata.space()).busy > 0) space.soon()
     opening.unlock()
     return pool
   } catch (error) {

@@ -41,8 +41,9 @@ export async function listPins(fs: FileSystem, path?: string): Promise<Holder[]>
 /** Claims with what they hold back, given what has left its file, and with the state of leases. */
 export function describePins(fs: FileSystem, claims: readonly ClaimView[], left: readonly DeviceBytes[]): Holder[] {
   const { table, witness } = fs
+  const nowMs = table.clock.nowMs()
   return claims.map((claim) => {
-    const holder = holderOf(table, witness, claim)
+    const holder = holderOf(table, witness, claim, nowMs)
     const heldBackBytes = heldBackBy(claim, left)
     if (heldBackBytes > 0) holder.heldBackBytes = heldBackBytes
     const { ino, offset, length, slot } = claim
@@ -58,9 +59,10 @@ export function describePins(fs: FileSystem, claims: readonly ClaimView[], left:
 export async function listLeases(fs: FileSystem, path?: string): Promise<Holder[]> {
   const only = await inodeOf(fs, path, 'leases')
   const leases = allLeases(fs.table).filter((lease) => only === undefined || lease.ino === only)
+  const nowMs = fs.table.clock.nowMs()
   return withPaths(
     fs,
-    leases.map((lease) => leaseHolderOf(fs, lease)),
+    leases.map((lease) => leaseHolderOf(fs, lease, nowMs)),
   )
 }
 

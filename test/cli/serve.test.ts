@@ -116,6 +116,13 @@ test('nothing can be changed without --write, and then with the token only', asy
   const file = await answer(`${open.url}b.txt`)
   assert.equal(file.body, 'new')
   assert.match(String(file.headers['content-security-policy']), /^sandbox;/)
+  for (const method of ['POST', 'OPTIONS', 'PROPFIND']) {
+    const { status, headers } = await answer(`${open.url}b.txt`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+    })
+    assert.deepEqual([status, headers.allow], [405, 'GET, HEAD, PUT, DELETE'], method)
+  }
   assert.equal(await open.end('SIGTERM'), 0)
   assert.ok(!JSON.stringify(open.log).includes(token))
 })
@@ -134,6 +141,11 @@ test('it answers to its own names only', async (t) => {
     '10.0.0.1',
   ])
     assert.equal(await statusAs(host), 421, host)
+  for (const path of ['a.txt', '_/api/pool']) {
+    const { headers } = await answer(url + path, { headers: { host: 'evil.example' } })
+    assert.equal(headers['x-content-type-options'], 'nosniff', path)
+    assert.match(String(headers['content-security-policy']), /frame-ancestors 'none'/, path)
+  }
 })
 
 test('a slow download is finished before it ends, new requests are not taken', async (t) => {

@@ -18,6 +18,8 @@ export interface CampaignOptions {
   /** Images of each step, at most. */
   readonly most: number
   readonly faults?: SceneFaults
+  /** Changes of names are committed late. Default false. */
+  readonly isLate?: boolean
   /** A power failure is taken for the death of a process: nothing is repaired. */
   readonly hidesPowerCuts?: boolean
   /** Every so many images the recovery is recorded, and the images of its steps examined. Default: never. */
@@ -35,7 +37,7 @@ export interface CampaignResult {
 
 export async function campaign(workload: Workload, options: CampaignOptions): Promise<CampaignResult> {
   const { directory, seed, most } = options
-  const scene = await Scene.of(directory, new Random(seed), options.faults)
+  const scene = await Scene.of(directory, new Random(seed), options.faults, options.isLate)
   await workload(scene)
   await scene.end()
   const { steps, portraits } = scene.recorder

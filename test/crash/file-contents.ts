@@ -26,7 +26,7 @@ export class FileContents {
 
   /** Looks at every file; `device` is what the blocks hold. Returns foreign words, which no file may ever show. */
   look(portrait: Portrait, device: readonly Versions[]): string[] {
-    return portrait.files.flatMap((file) => this.#lookAt(file, device))
+    return [...portrait.files, ...portrait.orphans].flatMap((file) => this.#lookAt(file, device))
   }
 
   /** For `synced`: what a sync that begins now makes durable. */

@@ -21,6 +21,8 @@ export interface Portrait {
   /** Everything, for comparison. */
   readonly text: string
   readonly files: readonly PortraitFile[]
+  /** Files without a name that somebody has open: a power cut may give them their name back, with what was written since. */
+  readonly orphans: readonly PortraitFile[]
 }
 
 /** The directory's own times change with what a recovery clears in it. */
@@ -33,6 +35,17 @@ const QUERIES = {
   xattrs: 'SELECT ino, name, hex(value) FROM xattrs ORDER BY ino, name',
   extents: `SELECT inode, file_block, device_block, count FROM extents
             WHERE inode IN (SELECT ino FROM inodes WHERE ${NAMED}) ORDER BY inode, file_block`,
+  orphans: `SELECT ino, size FROM inodes WHERE kind = 'file' AND nlink = 0 AND ino NOT IN (SELECT ino FROM lost_and_found)`,
+  orphanExtents: `SELECT inode, file_block, device_block, count FROM extents
+                  WHERE inode IN (SELECT ino FROM inodes WHERE nlink = 0) ORDER BY inode, file_block`,
+}
+
+type Run = readonly [inode: number, fileBlock: number, deviceBlock: number, count: number]
+
+const withRuns = (ino: number, size: number, runs: readonly Run[]): PortraitFile => {
+  const own = runs.filter(([inode]) => inode === ino)
+  const extents = own.map(([, fileBlock, deviceBlock, count]) => ({ fileBlock, deviceBlock, count }))
+  return { ino, size, extents }
 }
 
 export class Painter {
@@ -52,22 +65,20 @@ export class Painter {
   portrait(): Portrait {
     this.#db.exec('BEGIN')
     try {
-      const { inodes, dentries, xattrs, extents } = this.#statements
+      const { inodes, dentries, xattrs, extents, orphans, orphanExtents } = this.#statements
       const nodes = inodes.all() as unknown as unknown[][]
-      const runs = extents.all() as unknown as [number, number, number, number][]
+      const runs = extents.all() as unknown as Run[]
       const files = nodes
         .filter(([, kind]) => kind === 'file')
-        .map((row) => {
-          const ino = row[0] as number
-          const own = runs.filter(([inode]) => inode === ino)
-          return {
-            ino,
-            size: row[6] as number,
-            extents: own.map(([, fileBlock, deviceBlock, count]) => ({ fileBlock, deviceBlock, count })),
-          }
-        })
+        .map((row) => withRuns(row[0] as number, row[6] as number, runs))
+      const nameless = orphans.all() as unknown as [ino: number, size: number][]
+      const theirs = orphanExtents.all() as unknown as Run[]
       const rows = [...nodes, ...dentries.all(), ...xattrs.all(), ...runs]
-      return { text: rows.map((row) => JSON.stringify(row)).join('\n'), files }
+      return {
+        text: rows.map((row) => JSON.stringify(row)).join('\n'),
+        files,
+        orphans: nameless.map(([ino, size]) => withRuns(ino, size, theirs)),
+      }
     } finally {
       this.#db.exec('COMMIT')
     }

@@ -16,7 +16,8 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Device } from '../../src/device/device.ts'
 import { DATA_START, LABEL_BYTES } from '../../src/device/label.ts'
 import type { Pool } from '../../src/index.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
+import { Solitude } from '../../src/layout/solitude.ts'
+import type { LateCommits, Metadata } from '../../src/metadata/metadata.ts'
 import type { Foundations } from '../../src/pool/foundations.ts'
 import { FILES } from '../../src/pool/foundations.ts'
 import { openPoolOn } from '../../src/pool/open-pool.ts'
@@ -59,12 +60,16 @@ export interface Faults {
   readonly logSync?: () => void
 }
 
+/** Of a pool that commits changes of names late, as a mount that is alone does: whether to commit them now, after a call of the store. */
+export type CommitsNow = () => boolean
+
 export class Recorder {
   readonly steps: Step[] = []
   /** After each transaction, from before the first one on. */
   readonly portraits: Portrait[] = []
   readonly path: string
   readonly #faults: Faults
+  readonly #commitsNow: CommitsNow | undefined
   readonly #deviceFd: number
   readonly #label: Buffer
   readonly #databaseFd: number
@@ -77,12 +82,14 @@ export class Recorder {
   #database: readonly Buffer[]
   #scratch: Buffer | undefined
   #watching: Disposable | undefined
+  #late: LateCommits | undefined
 
   /** Of a pool that nobody has open. What is there is durable. */
-  constructor(path: string, faults: Faults = {}) {
+  constructor(path: string, faults: Faults = {}, commitsNow?: CommitsNow) {
     const files = poolDirectory(path)
     this.path = path
     this.#faults = faults
+    this.#commitsNow = commitsNow
     this.#deviceFd = openSync(files.device, 'r')
     this.#label = contentOf(this.#deviceFd).subarray(0, LABEL_BYTES)
     this.#databaseFd = openSync(files.metadata, 'r')
@@ -104,14 +111,24 @@ export class Recorder {
     return {
       openDevice: (path, blockCount) =>
         (this.#faults.device ?? same)(this.#watched(FILES.openDevice(path, blockCount))),
-      openMetadata: async (path, options) =>
-        (this.#faults.metadata ?? same)(this.#watchedStore(await FILES.openMetadata(path, options))),
+      openMetadata: async (path, options) => {
+        const onTransaction = (isActive: boolean): void => {
+          options?.onTransaction?.(isActive)
+          // A call that commits what was put off commits twice.
+          if (!isActive) this.#lookForCommit('a transaction')
+        }
+        const store = await FILES.openMetadata(path, { ...options, onTransaction })
+        return (this.#faults.metadata ?? same)(this.#watchedStore(store))
+      },
     }
   }
 
   async open(): Promise<Pool> {
     this.#watching = await watchSyncs(`${this.path}/meta.db-wal`, () => this.#beginLogSync())
-    return openPoolOn(this.foundations, this.path)
+    const pool = await openPoolOn(this.foundations, this.path)
+    const { metadata, table } = pool.fileSystem
+    if (this.#commitsNow !== undefined) this.#late = metadata.commitLate!(new Solitude(table))
+    return pool
   }
 
   /** A step that does not come by here by itself: bytes written to a block. */
@@ -129,6 +146,7 @@ export class Recorder {
     this.#look()
     this.#contents.synced(marks, inos)
     assert.ok(this.#log.state.durableCommit >= commit, 'a sync resolved before the log was synced')
+    assert.ok(this.#late?.isOpen !== true, 'a sync resolved before what was put off was committed')
     this.#note('synced', false)
   }
 
@@ -165,6 +183,11 @@ export class Recorder {
       contents: this.#contents.now,
       boot: bootOf(this.path),
     })
+  }
+
+  #called(operation: string): void {
+    this.#lookForCommit(operation)
+    if (this.#late?.isOpen === true && this.#commitsNow?.() === true) this.#late.commit()
   }
 
   #lookForCommit(operation: string): void {
@@ -232,10 +255,10 @@ export class Recorder {
       return (...all) => {
         const result = method.apply(metadata, all)
         if (operation === 'layoutNow' || operation === 'close') return result
-        this.#lookForCommit(operation)
+        this.#called(operation)
         if (!(result instanceof Promise)) return result
         return result.then((value: unknown) => {
-          this.#lookForCommit(operation)
+          this.#called(operation)
           if (operation === 'checkpoint') this.#moved()
           return value
         })

@@ -35,11 +35,11 @@ export class Scene {
     this.#faults = faults
   }
 
-  /** A new pool in `directory`, 1 MiB, recorded from its second opening on. */
-  static async of(directory: string, random: Random, faults: SceneFaults = {}): Promise<Scene> {
+  /** A new pool in `directory`, 1 MiB, recorded from its second opening on. `isLate`: as a mount that is alone has it. */
+  static async of(directory: string, random: Random, faults: SceneFaults = {}, isLate = false): Promise<Scene> {
     const path = join(directory, 'pool')
     await (await createPool(path, { sizeBytes: POOL_BYTES })).close()
-    const recorder = new Recorder(path, faults)
+    const recorder = new Recorder(path, faults, isLate ? () => random.chance(0.2) : undefined)
     return new Scene(recorder, await recorder.open(), random, faults)
   }
 

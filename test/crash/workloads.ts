@@ -143,6 +143,30 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     await pool.chmod('/x', 0o711)
   },
 
+  'empty files that come and go': async (scene) => {
+    const { pool, recorder } = scene
+    const make = async (path: string): Promise<void> => (await pool.open(path, 'wx')).close()
+    await pool.mkdir('/d')
+    for (let round = 0; round < 3; round++) {
+      for (const name of ['lock', 'a', 'b', 'c', 'temporary']) await make(`/d/${name}${round}`)
+      await pool.unlink(`/d/lock${round}`)
+      await make(`/d/lock${round}`)
+      await pool.rename(`/d/a${round}`, `/moved${round}`)
+      await pool.unlink(`/d/lock${round}`)
+      await pool.link(`/d/b${round}`, `/linked${round}`)
+      await pool.chmod(`/d/c${round}`, 0o600)
+      recorder.step('made')
+      if (round === 1) await scene.syncAll()
+      await using open = await pool.open(`/d/temporary${round}`, 'r+')
+      await pool.unlink(`/d/temporary${round}`)
+      await scene.writeTo(open, 0, 5000)
+    }
+    await scene.write('/d/c2', 0, 5000)
+    await scene.sync('/d/c2')
+    await make('/d/last')
+    await pool.unlink('/d/last')
+  },
+
   'extended attributes': async (scene) => {
     const { pool } = scene
     await scene.write('/a', 0, 100)

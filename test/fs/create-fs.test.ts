@@ -198,3 +198,24 @@ test('what is no pool is refused, and a closed pool is EBADF', async (t) => {
   await pool.close()
   await assert.rejects(fs.promises.readFile('/a'), { code: 'EBADF', syscall: 'open' })
 })
+
+test('options of the wrong type are refused before anything is done, as by node:fs', async (t) => {
+  const { promises } = createFs(await temporaryPool(t))
+  await promises.mkdir('/d')
+  await promises.writeFile('/d/a', 'content')
+  await using handle = await promises.open('/d/a', 'r+')
+  const calls: (() => Promise<unknown>)[] = [
+    () => promises.rm('/d', { recursive: 1 as never }),
+    () => promises.rm('/d', { recursive: true, force: 'yes' as never }),
+    () => promises.writeFile('/d/a', 'x', { flush: 1 as never }),
+    () => promises.appendFile('/d/a', 'x', { flush: 'no' as never }),
+    () => handle.writeFile('x', { flush: 1 } as never),
+  ]
+  for (const call of calls)
+    await assert.rejects(call, {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /^The "options\.\w+" property must be of type boolean/,
+    })
+  await assert.rejects(promises.rm('/d', { maxRetries: 2 ** 32 }), { code: 'ERR_OUT_OF_RANGE' })
+  assert.equal(await promises.readFile('/d/a', 'utf8'), 'content')
+})

@@ -170,3 +170,14 @@ test("with 'as' a write is durable when it resolves", async (t) => {
   await synced.write('y')
   assert.equal(flushes, 1)
 })
+
+test('a handle gives one web stream, and none once it is closed', async (t) => {
+  const { promises } = createFs(await temporaryPool(t))
+  await promises.writeFile('/a', 'content')
+  const handle = await promises.open('/a')
+  const stream = handle.readableWebStream()
+  assert.throws(() => handle.readableWebStream(), { code: 'ERR_INVALID_STATE', message: /locked/ })
+  assert.equal(await text(stream), 'content')
+  await handle.close()
+  assert.throws(() => handle.readableWebStream(), { code: 'ERR_INVALID_STATE', message: /closed/ })
+})

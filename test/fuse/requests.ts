@@ -3,11 +3,14 @@
  * One for each pool under test.
  */
 import assert from 'node:assert/strict'
+import { getSystemErrorName } from 'node:util'
+import { systemError } from '../../src/errors.ts'
 import { constants } from 'node:os'
 import type { TestContext } from 'node:test'
 import { createMounted, endMounted, operations, wantedFlags } from '../../src/fuse/operations.ts'
 import type { MountOptions } from '../../src/fuse/options.ts'
 import type { Mounted } from '../../src/fuse/request.ts'
+import { SHORT_BYTES } from '../../src/fuse/request.ts'
 import { Opcode } from '../../src/fuse/wire/opcodes.ts'
 import type { Pool } from '../../src/index.ts'
 import type { InodeNumber } from '../../src/units.ts'
@@ -99,7 +102,10 @@ export class Requests {
     }
     const reply = await operation(this.mounted, request)
     if (reply === undefined) return Buffer.alloc(0)
-    const whole = Buffer.concat(reply.parts)
+    if (reply.errno !== undefined)
+      throw systemError(getSystemErrorName(reply.errno), 'by its number', { syscall: opcode })
+    const encoded = Buffer.alloc(SHORT_BYTES)
+    const whole = Buffer.concat([...reply.parts, encoded.subarray(0, reply.encode?.(encoded, 0) ?? 0)])
     reply.done?.()
     return whole
   }

@@ -98,9 +98,11 @@ test('one that was broken off is logged with what was sent, and by whom', async 
       [499, 'aborted', 'end'],
     ],
   )
-  for (const { bytes } of entries) assert.ok(Number(bytes) > 0 && Number(bytes) < 16 * MIB, String(bytes))
+  // The kernel takes more at once than the 16 KiB that go through Node.js.
+  for (const { bytes } of entries) assert.ok(Number(bytes) > 256 << 10 && Number(bytes) < 16 * MIB, String(bytes))
   const text = await exposition()
   assert.equal(valueOf(text, 'holdfast_response_limits_total', { limit: 'time', outcome: 'aborted' }), 1)
-  assert.equal(samplesOf(text).filter(({ name }) => name === 'holdfast_response_limits_total').length, 1)
+  const met = samplesOf(text).filter(({ name, value }) => name === 'holdfast_response_limits_total' && value > 0)
+  assert.equal(met.length, 1)
   assert.equal(valueOf(text, 'holdfast_http_requests_total', { method: 'GET', status: '499' }), 3)
 })

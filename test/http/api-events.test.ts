@@ -106,6 +106,25 @@ test('while nothing happens nothing is told, and never more than four times a se
   await reading
 })
 
+test('a reader that comes later is told how old pins are by then, and so are the others', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/a', Buffer.alloc(BLOCK))
+  await using file = await pool.open('/a', 'r')
+  using _ = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
+  const watch = new PoolWatch(pool)
+  const stop = new AbortController()
+  const ages = async function* agesOf(): AsyncGenerator<number> {
+    for await (const { json } of watch.states(stop.signal)) yield (JSON.parse(json) as PoolState).pins[0].ageMs ?? 0
+  }
+  const first = ages()
+  const early = (await first.next()).value as number
+  await sleep(600)
+  const second = ages()
+  for (const reader of [second, first]) assert.ok(((await reader.next()).value as number) >= early + 500)
+  stop.abort()
+  for (const reader of [first, second]) await reader.return(undefined)
+})
+
 test('readers that go are forgotten, and a closed pool ends the others', async (t) => {
   const pool = await temporaryPool(t)
   const watch = new PoolWatch(pool)

@@ -103,6 +103,20 @@ test('layout changes are counted by what became of them, and so are the waits', 
   assert.ok(valueOf(text, 'holdfast_transaction_seconds_count') >= 3)
 })
 
+test('what an alarm may ask for is there from the beginning, with 0', async (t) => {
+  const { counted } = await measured(t)
+  const text = await counted.text()
+  const guide = readFileSync(join(import.meta.dirname, '../../docs/guide/operating.md'), 'utf8')
+  const alarms = [...guide.matchAll(/increase\((holdfast_\w+)(?:\{(\w+)="(\w+)"\})?\[/g)]
+  assert.ok(alarms.length >= 4)
+  for (const [alarm, name, label, value] of alarms) {
+    const samples = samplesOf(text).filter((each) => each.name === name && (!label || each.labels[label] === value))
+    assert.ok(samples.length > 0, alarm)
+    for (const sample of samples) assert.equal(sample.value, 0, alarm)
+  }
+  assert.equal(valueOf(text, 'holdfast_response_limits_total', { limit: 'space', outcome: 'aborted' }), 0)
+})
+
 test('recalls and revokes are counted by who asks', async (t) => {
   const { pool, counted } = await measured(t)
   const other = await openedAgain(t, pool)
@@ -180,7 +194,7 @@ test('nothing of another pool is counted, and nothing after the end', async (t) 
   await other.writeFile('/a', 'a')
   await other.unlink('/a')
   assert.deepEqual(
-    samplesOf(await counted.text()).filter(({ name }) => name === 'holdfast_breaks_total'),
+    samplesOf(await counted.text()).filter(({ name, value }) => name === 'holdfast_breaks_total' && value > 0),
     [],
   )
   await pool.writeFile('/b', 'b')

@@ -1,7 +1,8 @@
 /** Space that was freed, in the making. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BLOCK, temporaryPool } from '../support/temporary-pool.ts'
+import { until } from '../support/pinned-content.ts'
+import { BLOCK, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
 
 test('what is freed while a pass is under way is free when the next one that was asked for is over', async (t) => {
   const pool = await temporaryPool(t)
@@ -27,4 +28,17 @@ test('what is freed while a pass is under way is free when the next one that was
   for (const { blocks } of await Promise.all(later)) assert.equal(blocks, 2)
   const { usedBytes, busyBytes } = await pool.stats()
   assert.deepEqual({ usedBytes, busyBytes }, { usedBytes: 0, busyBytes: 0 })
+})
+
+test('what was freed by who ended before it was given back is given back by who opens the pool next', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/a', Buffer.alloc(8 * BLOCK))
+  await pool.close()
+  // A pass comes a second after something was freed: these are gone by then.
+  const first = await openedAgain(t, pool)
+  await first.unlink('/a')
+  await first.close()
+  const next = await openedAgain(t, pool)
+  assert.equal((await next.stats()).busyBytes, 8 * BLOCK)
+  await until('it is free', async () => (await next.stats()).busyBytes === 0)
 })

@@ -90,6 +90,19 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByText('Nothing is pinned').waitFor({ timeout: 5000 })
   })
 
+  test('what is held gets older while nothing else happens', async (t) => {
+    const pool = await heldPool(t)
+    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const ages = page.locator(
+      'table[aria-labelledby="holders-pins"] td:nth-child(4), section[aria-labelledby="lost-title"] td:nth-child(4)',
+    )
+    const earlier = await ages.allTextContents()
+    assert.equal(earlier.length, 3)
+    await page.waitForTimeout(2500)
+    const later = await ages.allTextContents()
+    for (const [row, age] of later.entries()) assert.notEqual(age, earlier[row])
+  })
+
   test('the map is walked and zoomed by keys, down to a block, and says what it is', async (t) => {
     const pool = await heldPool(t)
     const { page } = await opened(t, browser, await inspected(t, pool, built))
@@ -114,6 +127,23 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByText('0–4,095,').waitFor()
   })
 
+  test('zooming into a TiB finds the one block that is in a file', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 2 ** 40 })
+    await pool.writeFile('/one', 'x')
+    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const words = page.locator('#map-words')
+    const canvas = page.getByRole('application')
+    await page.locator('#map-words', { hasText: '1 in a file' }).waitFor()
+    const ofOneBlock = page.getByText('1 (4 KiB) a cell')
+    for (let zoom = 0; zoom < 40 && !(await ofOneBlock.isVisible()); zoom++) {
+      const range = await page.locator('#map .quiet').first().textContent()
+      await canvas.dblclick({ position: { x: 7, y: 7 } })
+      await page.locator('#map .quiet', { hasNotText: range! }).first().waitFor()
+    }
+    await ofOneBlock.waitFor()
+    assert.equal(await words.textContent(), 'Block 0: in a file · /one at 0 B')
+  })
+
   test('a policy is changed in place, and lost+found reclaimed, by who has the token', async (t) => {
     const pool = await heldPool(t)
     const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
@@ -124,11 +154,44 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       assert.ok(look < 100, 'not changed')
       await page.waitForTimeout(20)
     }
+    await page
+      .getByRole('row', { name: /^video\.bin/ })
+      .getByText('fail', { exact: true })
+      .waitFor()
     const lost = (await pool.lostAndFound.list()).map(({ name }) => name)
     assert.ok(await page.getByRole('button', { name: `Reclaim ${lost[0]}` }).isDisabled())
     await page.getByRole('button', { name: 'frames/' }).click()
     await page.getByRole('button', { name: '0001.raw' }).waitFor()
     assert.deepEqual(complaints, [])
+  })
+
+  test('a chosen file is shown as it is, can be opened, and is gone when it is removed', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/a b', 'content of it')
+    await pool.writeFile('/.hidden', 'x')
+    const { page, complaints } = await opened(t, browser, await inspected(t, pool, built))
+    await page.getByRole('button', { name: '.hidden', exact: true }).click()
+    await page.getByText('1 B in 1 extent').waitFor()
+    assert.equal(await page.getByRole('link', { name: 'Open' }).count(), 0)
+    await page.getByRole('button', { name: 'a b', exact: true }).click()
+    await page.getByText('13 B in 1 extent, 0 pins').waitFor()
+    const address = await page.getByRole('link', { name: 'Open' }).getAttribute('href')
+    assert.equal(await (await fetch(address!)).text(), 'content of it')
+    await using file = await pool.open('/a b', 'r+')
+    await file.truncate(3 * BLOCK)
+    await file.write('x', { position: 2 * BLOCK })
+    {
+      using _ = await file.pin({ offset: 0, length: BLOCK, mode: 'read' })
+      await page.getByText('12 KiB in 2 extents, 1 pin').waitFor({ timeout: 5000 })
+    }
+    await page.getByText('12 KiB in 2 extents, 0 pins').waitFor({ timeout: 5000 })
+    await pool.unlink('/a b')
+    await page.getByText('12 KiB in 2 extents').waitFor({ state: 'detached', timeout: 5000 })
+    // The browser itself tells of the one answer that was 404.
+    assert.deepEqual(
+      complaints.filter((each) => !each.includes('404')),
+      [],
+    )
   })
 
   test('space over time begins before the page was opened, and extents come in portions', async (t) => {
@@ -198,6 +261,11 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       await page.getByRole('button', { name: 'video.bin', exact: true }).click()
       await page.getByLabel('busy policy').waitFor()
       const width = await page.evaluate('document.documentElement.scrollWidth')
+      const wider = await page.evaluate(
+        '[...document.querySelectorAll(".columns .scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)',
+      )
+      assert.deepEqual(wider, [])
+      assert.ok(await page.getByRole('button', { name: /^Reclaim \d/ }).isVisible())
       const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor')
       assert.equal(width, 360)
       assert.equal(ground, colorScheme === 'dark' ? 'rgb(17, 22, 27)' : 'rgb(246, 247, 248)')

@@ -46,7 +46,13 @@ export const mapOf = (from: number, to: number, cells: number): Promise<BlockMap
   ask(`map?from=${from}&to=${to}&cells=${cells}`)
 export const filesIn = (path: string, after = ''): Promise<FileListing> =>
   ask(`files?path=${encodeURIComponent(path)}&after=${encodeURIComponent(after)}`)
+/** Extents that are shown of a file at first, and how many the server gives at once at most. */
+export const EXTENTS = 200
+export const MOST_EXTENTS = 1000
 /** With a portion of its extents, from byte `from` on. */
-export const fileAt = (path: string, from = 0): Promise<FileView> =>
-  ask(`file?path=${encodeURIComponent(path)}&from=${from}&limit=200`)
+export const fileAt = (path: string, { from = 0, limit = EXTENTS } = {}): Promise<FileView> =>
+  ask(`file?path=${encodeURIComponent(path)}&from=${from}&limit=${limit}`)
+/** Where the file itself is. */
+export const fileAddress = (path: string): string =>
+  new URL(`..${path.split('/').map(encodeURIComponent).join('/')}`, document.baseURI).href
 export const spaceHistory = (): Promise<SpaceColumns> => ask('history')

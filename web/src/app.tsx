@@ -1,4 +1,4 @@
-/** The page: one column of sections, two where there is room. */
+/** The page: one column of sections, two or three where there is room. */
 import { BlockMapPanel } from './block-map-panel.tsx'
 import { FilesPanel } from './files-panel.tsx'
 import { HoldersPanel } from './holders-panel.tsx'
@@ -21,7 +21,7 @@ export const App = () => (
       </span>
       <span class="quiet">{facts.value === undefined ? '' : `busy policy: ${facts.value.policies.busy}`}</span>
       <span class="spring" />
-      <span class="quiet">{mayChange.value ? 'may change' : 'read only'}</span>
+      <span class="quiet">{mayChange.value ? 'changes allowed' : 'read only'}</span>
       <span class={isLive.value ? 'live on' : 'live'} role="status">
         {isLive.value ? 'live' : 'not connected'}
       </span>
@@ -41,11 +41,11 @@ export const App = () => (
         <div>
           <HoldersPanel />
           <LostAndFoundPanel />
-          <FilesPanel />
-        </div>
-        <div>
-          <RaceLabPanel />
           <SpaceChartPanel />
+        </div>
+        <div class="wide">
+          <RaceLabPanel />
+          <FilesPanel />
         </div>
       </div>
     </main>

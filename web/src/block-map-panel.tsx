@@ -44,12 +44,17 @@ function zoomTo(from: number, to: number): void {
   void refreshMap()
 }
 
-/** By a factor, so that block `at` stays where it is. */
+/** By a factor, so that block `at` stays where it is, and all of its cell in view: what is in it may be at its beginning. */
 function zoomBy(factor: number, at?: number): void {
   const shown = map.value
   if (shown === undefined) return
-  const middle = at ?? shown.from + (current.value + 0.5) * shown.cellBlocks
-  zoomTo(middle - (middle - shown.from) * factor, middle + (shown.to - middle) * factor)
+  const { cellBlocks } = shown
+  const middle = at ?? shown.from + (current.value + 0.5) * cellBlocks
+  const cellStart = shown.from + Math.floor((middle - shown.from) / cellBlocks) * cellBlocks
+  const length = (shown.to - shown.from) * factor
+  const from = Math.min(cellStart, middle - (middle - shown.from) * factor)
+  const start = Math.max(from, cellStart + cellBlocks - length)
+  zoomTo(start, start + length)
 }
 
 function moveBy(part: number): void {

@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { FileListing, FileView } from '../../src/http/api/files-view.ts'
-import { ask, fileAt, filesIn } from './api.ts'
+import { ask, EXTENTS, fileAddress, fileAt, filesIn, MOST_EXTENTS } from './api.ts'
 import { facts, mayChange, refreshMap, state, told, view } from './store.ts'
 import { bytes, counted, whole } from './words.ts'
 
@@ -23,10 +23,24 @@ async function list(path: string): Promise<void> {
 
 const choose = (path: string): Promise<void> => fileAt(path).then((file) => void (chosen.value = file), told)
 
+let isLooking = false
+
+/** Looks at the chosen file again, with as many extents as are shown. One that is gone is no longer chosen. */
+async function lookAgain(): Promise<void> {
+  const file = chosen.value
+  if (file === undefined || isLooking || file.extents.length > MOST_EXTENTS) return
+  isLooking = true
+  const now = await fileAt(file.path, { limit: Math.max(EXTENTS, file.extents.length) }).catch(() => undefined)
+  isLooking = false
+  // Another one may have been chosen, or more extents asked for.
+  if (chosen.value === file) chosen.value = now
+}
+
 async function configure(change: Record<string, string | null>): Promise<void> {
   const { path } = chosen.value!
   try {
     chosen.value = await ask<FileView>(`file?path=${encodeURIComponent(path)}`, 'PATCH', change)
+    await list(directory.value)
   } catch (error) {
     told(error)
   }
@@ -37,6 +51,7 @@ export function FilesPanel() {
   const files = changed?.files
   const used = changed?.usedBytes
   useEffect(() => void list(directory.value), [files, used])
+  useEffect(() => void lookAgain(), [state.value])
   const shown = listing.value
   return (
     <section aria-labelledby="files-title">
@@ -54,7 +69,7 @@ export function FilesPanel() {
         <p class="empty">Nothing here. holdfast put POOL FILE /NAME puts a file into the pool.</p>
       ) : (
         <div class="scroll tall" tabIndex={0} role="group" aria-label="Entries of the directory">
-          <table aria-labelledby="files-title">
+          <table class="cards" aria-labelledby="files-title">
             <thead>
               <tr>
                 <th>Name</th>
@@ -78,7 +93,9 @@ export function FilesPanel() {
                     </button>
                   </td>
                   <td class="number">{entry.kind === 'file' ? bytes(entry.sizeBytes) : entry.kind}</td>
-                  <td class="number">{entry.kind === 'file' ? bytes(entry.mappedBytes) : ''}</td>
+                  <td class="number" data-name={entry.kind === 'file' ? 'on device' : undefined}>
+                    {entry.kind === 'file' ? bytes(entry.mappedBytes) : ''}
+                  </td>
                   <td>{entry.busy ?? <span class="quiet">{facts.value?.policies.busy}</span>}</td>
                 </tr>
               ))}
@@ -91,6 +108,10 @@ export function FilesPanel() {
   )
 }
 
+/** As the server has it: files, but what is hidden and lost+found. */
+const isServed = ({ path, stat }: FileView): boolean =>
+  stat.kind === 'file' && !path.startsWith('/lost+found/') && !path.includes('/.')
+
 function OneFile({ file }: { readonly file: FileView }) {
   const showBlocks = (block: number, length: number): void => {
     view.value = { from: Math.max(0, block - length), to: Math.min(facts.value?.blocks ?? 0, block + 2 * length + 16) }
@@ -98,7 +119,15 @@ function OneFile({ file }: { readonly file: FileView }) {
   }
   return (
     <div class="one">
-      <h3>{file.path}</h3>
+      <div class="bar">
+        <h3>{file.path}</h3>
+        <span class="spring" />
+        {isServed(file) ? (
+          <a href={fileAddress(file.path)} target="_blank" rel="noreferrer">
+            Open
+          </a>
+        ) : null}
+      </div>
       <p class="quiet">
         inode {file.stat.inode}, {bytes(file.stat.sizeBytes)} in {counted(file.extentCount, 'extent')},{' '}
         {counted(file.pins.length, 'pin')}, {counted(file.leases.length, 'lease')}
@@ -136,7 +165,7 @@ function OneFile({ file }: { readonly file: FileView }) {
 /** Those behind the ones that are shown. */
 async function moreExtents(file: FileView): Promise<void> {
   try {
-    const { extents, nextExtent } = await fileAt(file.path, file.nextExtent)
+    const { extents, nextExtent } = await fileAt(file.path, { from: file.nextExtent ?? 0 })
     if (chosen.value !== file) return
     const { nextExtent: _, ...rest } = file
     const all = { ...rest, extents: [...file.extents, ...extents] }

@@ -1,6 +1,6 @@
 /** Who holds what: pins, leases, and layout changes that wait or are being made. */
 import type { Holder } from '../../src/errors.ts'
-import { state } from './store.ts'
+import { ageNow, state } from './store.ts'
 import { bytes, counted, duration } from './words.ts'
 
 export function HoldersPanel() {
@@ -48,7 +48,7 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
         <p class="empty">{none}</p>
       ) : (
         <div class="scroll" tabIndex={0} role="group" aria-label={name}>
-          <table aria-labelledby={id}>
+          <table class="cards" aria-labelledby={id}>
             <thead>
               <tr>
                 <th>File</th>
@@ -62,11 +62,13 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
               {holders.slice(0, 50).map((holder, row) => (
                 <tr key={row}>
                   <td>{holder.path ?? `inode ${holder.inode}`}</td>
-                  <td class="number">
+                  <td class="number" data-name="bytes">
                     {bytes(holder.offset ?? 0)} + {isToTheEnd(holder) ? 'rest' : bytes(holder.length ?? 0)}
                   </td>
                   <td class="what">{whatOf(holder)}</td>
-                  <td class="number">{duration(holder.ageMs ?? 0)}</td>
+                  <td class="number" data-name="for">
+                    {duration(ageNow(holder.ageMs ?? 0))}
+                  </td>
                   <td>
                     pid {holder.pid}
                     {holder.threadId === 0 ? '' : ` thread ${holder.threadId}`}
@@ -85,12 +87,12 @@ function HolderTable({ name, holders, count = holders.length, none }: TableProps
   )
 }
 
-/** Names of programs without their directories. */
-const shortCommand = (command: string): string =>
-  command
-    .split(' ')
-    .map((word) => (word.startsWith('-') ? word : word.replace(/^.*\/(?=[^/])/, '')))
-    .join(' ')
+/** What tells programs apart: the script and what it was told, without Node.js, its options, and directories. */
+function shortCommand(command: string): string {
+  const words = command.split(' ').map((word) => (word.startsWith('-') ? word : word.replace(/^.*\/(?=[^/])/, '')))
+  const script = words.findIndex((word, nth) => nth > 0 && !word.startsWith('-'))
+  return (words[0] === 'node' && script > 0 ? words.slice(script) : words).join(' ')
+}
 
 const isToTheEnd = ({ offset = 0, length }: Holder): boolean =>
   length === undefined || offset + length >= Number.MAX_SAFE_INTEGER

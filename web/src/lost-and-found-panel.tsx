@@ -1,6 +1,6 @@
 /** Lost+found: blocks that left their file while somebody held them. */
 import { ask } from './api.ts'
-import { mayChange, state, told } from './store.ts'
+import { ageNow, mayChange, state, told } from './store.ts'
 import { bytes, duration } from './words.ts'
 
 const reclaim = (body: { name?: string }): Promise<unknown> => ask('lost-and-found/reclaim', 'POST', body).catch(told)
@@ -24,7 +24,7 @@ export function LostAndFoundPanel() {
         </p>
       ) : (
         <div class="scroll" tabIndex={0} role="group" aria-label="Files of lost+found">
-          <table aria-labelledby="lost-title">
+          <table class="cards" aria-labelledby="lost-title">
             <thead>
               <tr>
                 <th>From</th>
@@ -39,10 +39,18 @@ export function LostAndFoundPanel() {
               {files.map(({ name, originName, offset, length, sinceMs, holders }) => (
                 <tr key={name}>
                   <td title={name}>{originName}</td>
-                  <td class="number">{bytes(offset)}</td>
-                  <td class="number">{bytes(length)}</td>
-                  <td class="number">{duration(Math.max(0, (state.value?.atMs ?? sinceMs) - sinceMs))}</td>
-                  <td>{holders.length === 0 ? 'nobody: idle' : holders.map(({ pid }) => `pid ${pid}`).join(', ')}</td>
+                  <td class="number" data-name="at">
+                    {bytes(offset)}
+                  </td>
+                  <td class="number" data-name="bytes">
+                    {bytes(length)}
+                  </td>
+                  <td class="number" data-name="for">
+                    {duration(ageNow(Math.max(0, (state.value?.atMs ?? sinceMs) - sinceMs)))}
+                  </td>
+                  <td data-name="held by">
+                    {holders.length === 0 ? 'nobody: idle' : holders.map(({ pid }) => `pid ${pid}`).join(', ')}
+                  </td>
                   {mayChange.value ? (
                     <td>
                       <button

@@ -66,7 +66,7 @@ export function SpaceChartPanel() {
         legend: { show: false },
         cursor: { show: false },
         axes: [
-          { ...axis, space: 70, values: (_, seconds) => timesOf(seconds) },
+          { ...axis, size: 28, space: 70, values: (_, seconds) => timesOf(seconds) },
           {
             ...axis,
             size: 70,

@@ -55,6 +55,11 @@ function remember({ atMs, stats }: PoolState): void {
   history.value = history.value.map((series, i) => series.slice(-MOST_POINTS).concat(values[i])) as typeof history.value
 }
 
+/** Ms since the last state came, by this clock: so much older is everything that it tells of. */
+const sinceLook = signal(0)
+export const ageNow = (ageMs: number): number => ageMs + sinceLook.value
+const TICK_MS = 1000
+
 /** When the last state came, by this clock, and that it is still so. */
 let cameAt = 0
 function stillSo(): void {
@@ -68,11 +73,15 @@ export async function start(): Promise<void> {
   const { atMs, usedBytes, pinnedBytes, busyBytes, sequesteredBytes } = await spaceHistory()
   history.value = [atMs.map((ms) => ms / 1000), [...usedBytes], [...pinnedBytes], [...busyBytes], [...sequesteredBytes]]
   setInterval(stillSo, STILL_MS)
+  setInterval(() => {
+    if (isLive.value) sinceLook.value = performance.now() - cameAt
+  }, TICK_MS)
   const source = events('events')
   source.addEventListener('state', ({ data }) => {
     isLive.value = true
     state.value = JSON.parse(data as string) as PoolState
     cameAt = performance.now()
+    sinceLook.value = 0
     remember(state.value)
     if (state.value.stats.sizeBytes !== facts.value?.sizeBytes)
       void poolFacts().then((now) => (facts.value = now), told)

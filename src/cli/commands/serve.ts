@@ -81,7 +81,7 @@ async function serveUntilInterrupted(run: Run, pool: Pool, flags: Flags): Promis
     cut = await serving.close(GRACE_MS)
   }
   if (cut === 0) return { json: undefined }
-  log.warn(`${cut} responses were cut off`)
+  log.warn(cut === 1 ? 'a response was cut off' : `${cut} responses were cut off`)
   return { json: undefined, exitCode: (run.signal.reason as Interrupted).exitCode }
 }
 

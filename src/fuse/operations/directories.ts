@@ -7,11 +7,11 @@ import type { Mounted, Operation, Reply } from '../request.ts'
 import { EMPTY, reply } from '../request.ts'
 import { readRead } from '../wire/data.ts'
 import { DirectoryReply } from '../wire/directory-entries.ts'
-import { encodeOpened, readRelease } from '../wire/open.ts'
-import { currentInode, entryOf, inodeNow } from './inodes.ts'
+import { readRelease } from '../wire/open.ts'
+import { answerOpened, currentInode, entryOf, inodeNow } from './inodes.ts'
 
 export const opendir: Operation = ({ fs, handles }, { nodeId }) =>
-  reply(encodeOpened({ handle: handles.directories.add(new OpenDirectory(fs, nodeId)), openFlags: 0 }))
+  answerOpened({ handle: handles.directories.add(new OpenDirectory(fs, nodeId)), openFlags: 0 })
 
 export const releasedir: Operation = ({ handles }, { body }) => {
   handles.directories.take(readRelease(body).handle)

@@ -6,14 +6,19 @@ import { storeTimes } from '../../files/growth.ts'
 import type { OpenInode } from '../../files/open-inode.ts'
 import type { Inode } from '../../metadata/metadata.ts'
 import { LOST_AND_FOUND_INODE, ROOT_INODE } from '../../metadata/metadata.ts'
-import { Stat } from '../../pool/stat.ts'
+import { TYPE_BITS } from '../../pool/kinds.ts'
 import type { InodeNumber } from '../../units.ts'
+import { BLOCK_SIZE } from '../../units.ts'
+import { fileNamed, inodeNamed } from '../handles.ts'
 import type { Mounted, Reply, Request } from '../request.ts'
-import { reply } from '../request.ts'
-import { encodeAttributes } from '../wire/attributes.ts'
+import { short } from '../request.ts'
+import type { Attributes } from '../wire/attributes.ts'
+import { writeAttributesReply } from '../wire/attributes.ts'
 import type { Entry } from '../wire/entry.ts'
-import { encodeEntry } from '../wire/entry.ts'
+import { writeEntry } from '../wire/entry.ts'
 import { InitFlag } from '../wire/init.ts'
+import type { Opened } from '../wire/open.ts'
+import { writeOpened } from '../wire/open.ts'
 
 /** How long the kernel may believe names and attributes with `cache=auto`. */
 const VALID_MS = 1000
@@ -52,14 +57,10 @@ export const openNode = ({ fs }: Mounted, ino: InodeNumber): OpenInode | Promise
   fs.openInodes.openAgain(ino) ?? fs.openInodes.open(fs, ino)
 
 export const stale = (syscall: string, ino: InodeNumber): Error =>
-  systemError('ESTALE', 'the inode is gone', { syscall, path: pathOf(ino) })
+  systemError('ESTALE', 'the inode is gone', { syscall, path: inodeNamed(ino) })
 
-/** How errors call an inode: the kernel names no paths. */
-const pathOf = (ino: InodeNumber): string => `inode ${ino}`
-
-/** The same for a file, by which errors of lost+found are told. */
-export const filePathOf = ({ nodes }: Mounted, ino: InodeNumber): string =>
-  nodes.isLost(ino) ? `/lost+found/${pathOf(ino)}` : pathOf(ino)
+/** How errors call a file. */
+export const filePathOf = ({ nodes }: Mounted, ino: InodeNumber): string => fileNamed(ino, nodes.isLost(ino))
 
 /** What is in lost+found is for reading: EPERM. */
 export function mustNotBeLost({ nodes }: Mounted, ino: InodeNumber, syscall: string): void {
@@ -67,7 +68,7 @@ export function mustNotBeLost({ nodes }: Mounted, ino: InodeNumber, syscall: str
     throw systemError('EPERM', 'files of lost+found are for reading; copy it out', detailOf(syscall, ino))
 }
 
-const detailOf = (syscall: string, ino: InodeNumber): SystemErrorDetail => ({ syscall, path: pathOf(ino) })
+const detailOf = (syscall: string, ino: InodeNumber): SystemErrorDetail => ({ syscall, path: inodeNamed(ino) })
 
 /** What a name in `parent` leads to, as the kernel is told. It counts as a lookup. */
 export function entryOf(mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Entry {
@@ -78,17 +79,39 @@ export function entryOf(mounted: Mounted, parent: InodeNumber | undefined, inode
     // Numbers are never used again while the pool lives; of another pool at the same place they are. The root's, which the
     // kernel has before it asks, is 0.
     generation: inode.ino === ROOT_INODE ? 0n : inode.birthtimeNs,
-    attributes: new Stat(inode),
+    attributes: attributesOf(inode),
     entryValidMs: validMs,
     attributesValidMs: validMs,
   }
 }
 
-export const answerEntry = (mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Reply =>
-  reply(encodeEntry(entryOf(mounted, parent, inode)))
+/** As `Stat` has them. */
+const attributesOf = (inode: Inode): Attributes => ({
+  ino: inode.ino,
+  mode: inode.mode | TYPE_BITS[inode.kind],
+  nlink: inode.nlink,
+  uid: inode.uid,
+  gid: inode.gid,
+  rdev: inode.rdev,
+  size: inode.size,
+  blksize: BLOCK_SIZE,
+  blocks: (inode.blocks * BLOCK_SIZE) / 512,
+  atimeNs: inode.atimeNs,
+  mtimeNs: inode.mtimeNs,
+  ctimeNs: inode.ctimeNs,
+})
 
-export const answerAttributes = (mounted: Mounted, inode: Inode): Reply =>
-  reply(encodeAttributes(new Stat(inode), validMsOf(mounted)))
+export function answerEntry(mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Reply {
+  const entry = entryOf(mounted, parent, inode)
+  return short((bytes, at) => writeEntry(bytes, entry, at))
+}
+
+export function answerAttributes(mounted: Mounted, inode: Inode): Reply {
+  const validMs = validMsOf(mounted)
+  return short((bytes, at) => writeAttributesReply(bytes, attributesOf(inode), validMs, at))
+}
+
+export const answerOpened = (opened: Opened): Reply => short((bytes, at) => writeOpened(bytes, opened, at))
 
 /** Who asks is whose the new inode is. The umask is ours to take off where the kernel leaves it to us, for the sake of ACLs. */
 export const ownerOf = (

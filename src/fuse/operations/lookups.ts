@@ -1,10 +1,11 @@
 /** Lookups: LOOKUP, FORGET, BATCH_FORGET, READLINK. */
+import { constants } from 'node:os'
 import { systemError } from '../../errors.ts'
 import { checkName, directoryOf } from '../../files/paths.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Operation, Reply } from '../request.ts'
-import { reply } from '../request.ts'
-import { encodeNoEntry } from '../wire/entry.ts'
+import { reply, short } from '../request.ts'
+import { writeNoEntry } from '../wire/entry.ts'
 import { readBatchForget } from '../wire/forget.ts'
 import { readName } from '../wire/names.ts'
 import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inodes.ts'
@@ -16,7 +17,7 @@ export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   checkName(name, 'lookup', name)
   const { known } = mounted.fs
   const dentry = known.dentry(parent, name)
-  if (dentry === null || (dentry === undefined && known.lacks(parent, name))) return answerNothing(mounted)
+  if (dentry === null) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
   return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
 }
@@ -38,18 +39,17 @@ async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Prom
 async function lookUpNode(mounted: Mounted, nodeId: InodeNumber, name: '.' | '..'): Promise<Reply> {
   const directory = await directoryOf(mounted.fs, nodeId)
   const inode = name === '..' ? directory : await currentInode(mounted, nodeId)
-  if (directory === undefined || inode === undefined) throw NOTHING
+  if (directory === undefined || inode === undefined) return NOTHING
   return answerEntry(mounted, name === '..' ? undefined : directory.ino, inode)
 }
 
-/** Made once: a shell that looks for a program along its path asks often, and nobody reads the message. */
-const NOTHING = systemError('ENOENT', 'no such file or directory', { syscall: 'lookup' })
+/** No error that is thrown: a shell that looks for a program along its path asks often. */
+const NOTHING: Reply = { parts: [], errno: -constants.errno.ENOENT }
 
 /** That there is nothing, the kernel may remember, too. */
 function answerNothing(mounted: Mounted): Reply {
   const validMs = validMsOf(mounted)
-  if (validMs > 0) return reply(encodeNoEntry(validMs))
-  throw NOTHING
+  return validMs > 0 ? short((bytes, at) => writeNoEntry(bytes, validMs, at)) : NOTHING
 }
 
 export const forget: Operation = ({ nodes }, { nodeId }) => {

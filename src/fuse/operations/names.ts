@@ -3,7 +3,7 @@ import { systemError } from '../../errors.ts'
 import type { What } from '../../files/making.ts'
 import { makeInode, makeLink } from '../../files/making.ts'
 import { checkName } from '../../files/paths.ts'
-import { moveName, removeDirectory, removeName } from '../../files/removing.ts'
+import { moveName, removeDirectory, removeName, removeNameNow } from '../../files/removing.ts'
 import type { InodeKind, NameLoss, RenameMode } from '../../metadata/metadata.ts'
 import { S_IFMT, TYPE_BITS } from '../../pool/kinds.ts'
 import type { InodeNumber } from '../../units.ts'
@@ -74,8 +74,15 @@ export const link: Operation = async (mounted, request) => {
 }
 
 /** By the mount's policy EBUSY, ETIMEDOUT, EINTR: the name is still there. In lost+found: reclaims the file. */
-export const unlink: Operation = async (mounted, request) => {
+export const unlink: Operation = (mounted, request) => {
   const name = readName(request.body)
+  const young = removeNameNow(mounted.fs, { parent: request.nodeId, name })
+  if (young === undefined) return unlinkSlowly(mounted, request, name)
+  mounted.nodes.removed(young)
+  return EMPTY
+}
+
+async function unlinkSlowly(mounted: Mounted, request: Request, name: string): Promise<Reply> {
   const call = callOf(mounted, request, 'unlink', name)
   remember(mounted, await removeName(mounted.fs, { parent: request.nodeId, name }, call))
   return EMPTY

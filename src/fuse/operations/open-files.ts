@@ -3,17 +3,18 @@ import { constants } from 'node:fs'
 import { codeOf } from '../../errors.ts'
 import { syncAll, syncFile } from '../../files/durability.ts'
 import { storeTimes } from '../../files/growth.ts'
-import { makeOpen } from '../../files/making.ts'
+import { makeOpen, makeOpenNow } from '../../files/making.ts'
 import { OpenInode } from '../../files/open-inode.ts'
 import { cuttingOf, resize } from '../../files/ranges.ts'
 import type { InodeNumber } from '../../units.ts'
+import { OpenedFile } from '../handles.ts'
 import type { Mounted, Operation, Reply, Request } from '../request.ts'
-import { EMPTY, reply } from '../request.ts'
+import { EMPTY, short } from '../request.ts'
 import type { CreateRequest, Opened, OpenRequest } from '../wire/open.ts'
-import { encodeCreated, encodeOpened, readCreate, readFsync, readHandle, readOpen, readRelease } from '../wire/open.ts'
+import { readCreate, readFsync, readHandle, readOpen, readRelease, writeCreated } from '../wire/open.ts'
 import { openFlagsOf } from './caching.ts'
 import { callOf } from './call-limits.ts'
-import { entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
+import { answerOpened, entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
 import { dropPrivileges } from './privileges.ts'
 
 const { O_ACCMODE, O_EXCL, O_RDONLY, O_TRUNC } = { O_ACCMODE: 3, ...constants }
@@ -26,7 +27,7 @@ export const open: Operation = (mounted, request) => {
   const isTruncating = (asked.flags & O_TRUNC) !== 0
   if (isTruncating || (asked.flags & O_ACCMODE) !== O_RDONLY) mustNotBeLost(mounted, nodeId, 'open')
   const opened = openNode(mounted, nodeId)
-  if (opened instanceof OpenInode && !isTruncating) return reply(encodeOpened(handleOf(mounted, opened, asked)))
+  if (opened instanceof OpenInode && !isTruncating) return answerOpened(handleOf(mounted, opened, asked))
   return openSlowly(mounted, request, asked, opened)
 }
 
@@ -39,7 +40,7 @@ async function openSlowly(
   const opened = await opening
   if (opened === undefined) throw stale('open', request.nodeId)
   if ((asked.flags & O_TRUNC) !== 0) await emptied(mounted, request, opened, asked.killsSetIds)
-  return reply(encodeOpened(handleOf(mounted, opened, asked)))
+  return answerOpened(handleOf(mounted, opened, asked))
 }
 
 async function emptied(mounted: Mounted, request: Request, opened: OpenInode, killsSetIds: boolean): Promise<void> {
@@ -65,13 +66,28 @@ const handleOf = (mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenReque
 const handleOfNew = (mounted: Mounted, opened: OpenInode): Opened => numbered(mounted, opened, true)
 
 function numbered(mounted: Mounted, opened: OpenInode, sparesFlush: boolean): Opened {
-  const handle = mounted.handles.files.add({ open: opened, path: filePathOf(mounted, opened.ino) })
+  const handle = mounted.handles.files.add(new OpenedFile(opened, mounted.nodes.isLost(opened.ino)))
   return { handle, openFlags: openFlagsOf(mounted, opened, sparesFlush) }
 }
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
-export const create: Operation = async (mounted, request) => {
+export const create: Operation = (mounted, request) => {
   const asked = readCreate(request.body)
+  const { mode, umask, name } = asked
+  const parent: InodeNumber = request.nodeId
+  const { uid, gid, umask: taken } = ownerOf(mounted, request, umask)
+  const what = { kind: 'file', mode: mode & PERMISSION_BITS, uid, gid, umask: taken } as const
+  const opened = makeOpenNow(mounted.fs, { parent, name }, what)
+  return opened === undefined ? createSlowly(mounted, request, asked) : answerCreated(mounted, parent, opened)
+}
+
+function answerCreated(mounted: Mounted, parent: InodeNumber, made: OpenInode): Reply {
+  const entry = entryOf(mounted, parent, made.inode)
+  const opened = handleOfNew(mounted, made)
+  return short((bytes, at) => writeCreated(bytes, entry, opened, at))
+}
+
+async function createSlowly(mounted: Mounted, request: Request, asked: CreateRequest): Promise<Reply> {
   try {
     return await createAt(mounted, request, asked, asked.name)
   } catch (error) {
@@ -93,7 +109,7 @@ async function createAt(
   const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
   const parent: InodeNumber = request.nodeId
   const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
-  return reply(encodeCreated(entryOf(mounted, parent, opened.inode), handleOfNew(mounted, opened)))
+  return answerCreated(mounted, parent, opened)
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */

@@ -16,28 +16,19 @@ export interface Entry {
 
 export const ENTRY_OUT_BYTES = 40 + ATTRIBUTES_BYTES
 
-/** Writes `fuse_entry_out` at `at`. */
-export function writeEntry(bytes: Buffer, entry: Entry, at: number): void {
+/** Writes `fuse_entry_out` at `at`; answers its end. */
+export function writeEntry(bytes: Uint8Array, entry: Entry, at: number): number {
   writeU64(bytes, entry.nodeId, at)
   writeBits64(bytes, entry.generation, at + 8)
   writeValidMs(bytes, entry.entryValidMs, at + 16, at + 32)
   writeValidMs(bytes, entry.attributesValidMs, at + 24, at + 36)
   writeAttributes(bytes, entry.attributes, at + 40)
+  return at + ENTRY_OUT_BYTES
 }
 
-export function encodeEntry(entry: Entry): Buffer {
-  const bytes = Buffer.allocUnsafe(ENTRY_OUT_BYTES)
-  writeEntry(bytes, entry, 0)
-  return bytes
-}
-
-const noEntry = Buffer.alloc(ENTRY_OUT_BYTES)
-
-/**
- * The reply to LOOKUP that lets the kernel remember, for so long, that there is no such name. The same bytes each time: to be
- * sent before the next one is made.
- */
-export function encodeNoEntry(entryValidMs: number): Buffer {
-  writeValidMs(noEntry, entryValidMs, 16, 32)
-  return noEntry
+/** The reply to LOOKUP that lets the kernel remember, for so long, that there is no such name; answers its end. */
+export function writeNoEntry(bytes: Uint8Array, entryValidMs: number, at: number): number {
+  bytes.fill(0, at, at + ENTRY_OUT_BYTES)
+  writeValidMs(bytes, entryValidMs, at + 16, at + 32)
+  return at + ENTRY_OUT_BYTES
 }

@@ -1,4 +1,5 @@
 /** What stands before every request and every reply: `fuse_in_header`, `fuse_out_header`. */
+import { readU32, writeU32 } from './integers.ts'
 
 /** Bytes of a request's header; its body follows. */
 export const IN_HEADER_BYTES = 40
@@ -30,8 +31,8 @@ export function writeOutHeader(
   request: Buffer,
   { bodyBytes, errno = 0 }: { bodyBytes: number; errno?: number },
 ): void {
-  bytes.writeUInt32LE(OUT_HEADER_BYTES + bodyBytes, OutHeader.length)
-  bytes.writeInt32LE(errno, OutHeader.error)
-  bytes.writeUInt32LE(request.readUInt32LE(InHeader.unique), OutHeader.unique)
-  bytes.writeUInt32LE(request.readUInt32LE(InHeader.unique + 4), OutHeader.unique + 4)
+  writeU32(bytes, OUT_HEADER_BYTES + bodyBytes, OutHeader.length)
+  writeU32(bytes, errno, OutHeader.error)
+  writeU32(bytes, readU32(request, InHeader.unique), OutHeader.unique)
+  writeU32(bytes, readU32(request, InHeader.unique + 4), OutHeader.unique + 4)
 }

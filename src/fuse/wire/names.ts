@@ -9,9 +9,12 @@ import { readU64 } from './integers.ts'
 
 /** The text from `at` to the next NUL, and where the text after that begins. */
 function textAt(body: Buffer, at: number): { text: string; next: number } {
-  const zero = body.indexOf(0, at)
-  const end = zero === -1 ? body.length : zero
-  return { text: textOf(body, at, end), next: end + 1 }
+  // Nearly all are short and ASCII, for which a search and a conversion each cost more than this.
+  let isAscii = true
+  let end = at
+  for (; end < body.length && body[end] !== 0; end++) isAscii &&= body[end] < 0x80
+  const text = isAscii ? body.toString('latin1', at, end) : textOf(body, at, end)
+  return { text, next: end + 1 }
 }
 
 function textOf(body: Buffer, at: number, end: number): string {

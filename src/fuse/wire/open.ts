@@ -1,7 +1,7 @@
 /** Opening and closing: OPEN, OPENDIR, CREATE, TMPFILE, FLUSH, FSYNC, FSYNCDIR, RELEASE, RELEASEDIR. */
 import type { Entry } from './entry.ts'
-import { ENTRY_OUT_BYTES, writeEntry } from './entry.ts'
-import { readU64, writeU64 } from './integers.ts'
+import { writeEntry } from './entry.ts'
+import { readU64, writeU32, writeU64 } from './integers.ts'
 import { readNameAt } from './names.ts'
 
 const OPEN_KILLS_SET_IDS = 1
@@ -61,25 +61,17 @@ export interface Opened {
 
 const OPEN_OUT_BYTES = 16
 
-function writeOpened(bytes: Buffer, { handle, openFlags }: Opened, at: number): void {
+/** Writes the reply to OPEN and OPENDIR at `at`; answers its end. */
+export function writeOpened(bytes: Uint8Array, { handle, openFlags }: Opened, at: number): number {
   writeU64(bytes, handle, at)
-  bytes.writeUInt32LE(openFlags, at + 8)
-  bytes.writeUInt32LE(0, at + 12)
+  writeU32(bytes, openFlags, at + 8)
+  writeU32(bytes, 0, at + 12)
+  return at + OPEN_OUT_BYTES
 }
 
-export function encodeOpened(opened: Opened): Buffer {
-  const bytes = Buffer.allocUnsafe(OPEN_OUT_BYTES)
-  writeOpened(bytes, opened, 0)
-  return bytes
-}
-
-/** The reply to CREATE and TMPFILE. */
-export function encodeCreated(entry: Entry, opened: Opened): Buffer {
-  const bytes = Buffer.allocUnsafe(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
-  writeEntry(bytes, entry, 0)
-  writeOpened(bytes, opened, ENTRY_OUT_BYTES)
-  return bytes
-}
+/** The reply to CREATE and TMPFILE; answers its end. */
+export const writeCreated = (bytes: Uint8Array, entry: Entry, opened: Opened, at: number): number =>
+  writeOpened(bytes, opened, writeEntry(bytes, entry, at))
 
 /** The handle with which FLUSH, FSYNC, FSYNCDIR, RELEASE and RELEASEDIR begin. */
 export const readHandle = (body: Buffer): number => readU64(body, 0)

@@ -15,7 +15,7 @@ export const readStatx = (body: Buffer): { readonly handle: number | undefined }
   handle: (body.readUInt32LE(0) & STATX_HAS_HANDLE) === 0 ? undefined : readU64(body, 8),
 })
 
-/** `validMs` as of `encodeAttributes`. */
+/** `validMs`: how long the kernel may believe it. */
 export function encodeStatx(attributes: StatxAttributes, validMs: number): Buffer {
   const bytes = Buffer.alloc(STATX_OUT_BYTES)
   writeValidMs(bytes, validMs, 0, 8)

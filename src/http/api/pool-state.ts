@@ -9,7 +9,7 @@ import { withPaths } from '../../pool/pool-stats.ts'
 
 /** Plain JSON. */
 export interface PoolState {
-  /** When it was looked at, ms since 1970. */
+  /** When it was looked at, ms since 1970: ages are those of then. */
   readonly atMs: number
   readonly stats: PoolStats
   /** The oldest first, at most {@link MOST_LISTED}; `stats.pins` says how many there are. The same of the others. */

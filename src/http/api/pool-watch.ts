@@ -60,6 +60,8 @@ export class PoolWatch {
   }
 
   #join(): void {
+    // What the others were sent last may be old, and says how old everything was then: all get it as it is now.
+    this.#seen = ''
     if (this.#readers++ > 0) return
     this.#timer = setInterval(() => void this.#look(), LOOK_MS).unref()
   }
@@ -68,7 +70,6 @@ export class PoolWatch {
     if (--this.#readers > 0) return
     clearInterval(this.#timer)
     this.#sighting = undefined
-    this.#seen = ''
   }
 
   async #look(): Promise<void> {

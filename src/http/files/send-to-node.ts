@@ -114,9 +114,11 @@ class Sending implements Hold {
     const response = this.#response
     const onClose = (): void => {
       this.#failure ??= gone()
+      hasSent(response, body.sent)
       this.#wake?.()
     }
-    response.on('close', onClose)
+    // First: whoever listens for the end reads how much was sent.
+    response.prependListener('close', onClose)
     response.on('error', onClose)
     this.#holds.add(this)
     try {

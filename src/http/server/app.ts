@@ -55,9 +55,10 @@ const withPolicy = (policy: string): Readonly<Record<string, string>> => ({
 export function makeApp(parts: AppParts): Hono {
   const { pool, files, metrics, token, loopbackName, page, onError } = parts
   const app = new Hono()
+  const ofPage = withHeaders(withPolicy(FOR_PAGE))
+  const ofFiles = withHeaders(forFiles(token))
+  app.use((context, next) => (isOwn(context) ? ofPage : ofFiles)(context, next))
   if (loopbackName !== undefined) app.use(onlyAs(loopbackName))
-  app.use('/_/*', withHeaders(withPolicy(FOR_PAGE)))
-  app.use(async (context, next) => (isOwn(context) ? next() : withHeaders(forFiles(token))(context, next)))
   app.use(mayChange(token))
 
   app.get('/_', (context) => context.redirect('/_/', 301))
@@ -73,11 +74,14 @@ export function makeApp(parts: AppParts): Hono {
   else app.get('/_/', (context) => context.text('The inspector is not built.\n', 404))
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))
 
+  const methods = ['GET', 'HEAD', ...(token === undefined ? [] : ['PUT', 'DELETE'])]
   app.use(serveThem(files))
-  app.notFound((context) =>
+  app.notFound((context) => {
+    const { method, path } = context.req
+    if (!methods.includes(method)) return context.text('Method not allowed\n', 405, { allow: methods.join(', ') })
     // A pool without an index.html shows its inspector, which lists the files.
-    context.req.path === '/' ? context.redirect('/_/') : context.text('Not found\n', 404),
-  )
+    return path === '/' ? context.redirect('/_/') : context.text('Not found\n', 404)
+  })
   app.onError((error, context) => {
     onError(error, context.req.path)
     return refuse(context, 500, 'ERR_INTERNAL', 'something went wrong; the log says what')

@@ -1,19 +1,27 @@
 /** Replies byte by byte. The literals were printed by a C program that filled the structs of linux/fuse.h (7.45). */
 import { test } from 'node:test'
-import { encodeAttributes } from '../../../src/fuse/wire/attributes.ts'
+import { writeAttributesReply } from '../../../src/fuse/wire/attributes.ts'
 import { encodeOffset, encodeWritten } from '../../../src/fuse/wire/data.ts'
 import { DirectoryReply } from '../../../src/fuse/wire/directory-entries.ts'
-import { encodeEntry, encodeNoEntry } from '../../../src/fuse/wire/entry.ts'
+import { writeEntry, writeNoEntry } from '../../../src/fuse/wire/entry.ts'
 import { writeOutHeader } from '../../../src/fuse/wire/header.ts'
 import { encodeInit, InitFlag } from '../../../src/fuse/wire/init.ts'
 import { encodeIoctl } from '../../../src/fuse/wire/ioctl.ts'
 import { encodeInvalidateEntry, encodeInvalidateInode } from '../../../src/fuse/wire/notify.ts'
-import { encodeCreated, encodeOpened, OpenFlag } from '../../../src/fuse/wire/open.ts'
+import { OpenFlag, writeCreated, writeOpened } from '../../../src/fuse/wire/open.ts'
 import { encodeStatfs } from '../../../src/fuse/wire/statfs.ts'
 import { encodeStatx } from '../../../src/fuse/wire/statx.ts'
 import { encodeXattrNames, encodeXattrSize } from '../../../src/fuse/wire/xattr.ts'
 import assert from 'node:assert/strict'
 import { assertBytes, bytes } from './bytes.ts'
+
+/** What is written, in a buffer with something else before it and behind it. */
+function written(write: (bytes: Buffer, at: number) => number): Buffer {
+  const all = Buffer.alloc(256, 0xee)
+  const end = write(all, 16)
+  assert.ok(all.every((byte, at) => (at >= 16 && at < end) || byte === 0xee))
+  return all.subarray(16, end)
+}
 
 const attributes = {
   ino: 0x1_0000_0002,
@@ -75,24 +83,36 @@ test('a reply to INIT has flags in two words', () => {
 })
 
 test('attributes have 64 bit sizes and times before 1970', () => {
-  assertBytes(encodeAttributes(attributes, 1500), `0100000000000000 0065cd1d00000000 ${attributeBytes}`)
+  assertBytes(
+    written((bytes_, at) => writeAttributesReply(bytes_, attributes, 1500, at)),
+    `0100000000000000 0065cd1d00000000 ${attributeBytes}`,
+  )
 })
 
 test('an entry has the generation and two times for which it is good', () => {
-  assertBytes(encodeEntry(entry), entryBytes)
+  assertBytes(
+    written((bytes_, at) => writeEntry(bytes_, entry, at)),
+    entryBytes,
+  )
 })
 
 test('no entry may be remembered, too', () => {
   assertBytes(
-    encodeNoEntry(1500),
+    written((bytes_, at) => writeNoEntry(bytes_, 1500, at)),
     `${'00'.repeat(16)} 0100000000000000 ${'00'.repeat(8)} 0065cd1d00000000 ${'00'.repeat(88)}`,
   )
 })
 
 test('an open file has a handle and flags, alone or behind its entry', () => {
   const opened = { handle: 0x5_0000_0006, openFlags: OpenFlag.directIo | OpenFlag.parallelDirectWrites }
-  assertBytes(encodeOpened(opened), '0600000005000000 4100000000000000')
-  assertBytes(encodeCreated(entry, opened), `${entryBytes} 0600000005000000 4100000000000000`)
+  assertBytes(
+    written((bytes_, at) => writeOpened(bytes_, opened, at)),
+    '0600000005000000 4100000000000000',
+  )
+  assertBytes(
+    written((bytes_, at) => writeCreated(bytes_, entry, opened, at)),
+    `${entryBytes} 0600000005000000 4100000000000000`,
+  )
 })
 
 test('counts and offsets', () => {

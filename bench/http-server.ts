@@ -4,24 +4,28 @@ import fastify from 'fastify'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:http'
-import type { RequestListener } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import send from 'send'
 import sirv from 'sirv'
-import { middleware } from '../src/http/index.ts'
+import { middleware, shortcut } from '../src/http/index.ts'
 import { openPool } from '../src/index.ts'
-import { MEMORY } from './http-sides.ts'
+import { BARE, MEMORY } from './http-sides.ts'
 
 const [kind, directory] = process.argv.slice(2)
 const host = join(directory, 'host')
 
-function serve(listener: RequestListener): void {
+function serve(listener: RequestListener): Server {
   const server = createServer(listener).listen(0, '127.0.0.1', () => {
     console.log((server.address() as AddressInfo).port)
   })
+  return server
 }
 
 if (kind === 'holdfast') {
+  const files = middleware(await openPool(join(directory, 'pool')))
+  shortcut(serve(files), files)
+} else if (kind === BARE) {
   serve(middleware(await openPool(join(directory, 'pool'))))
 } else if (kind === 'send') {
   serve((request, response) => void send(request, request.url ?? '/', { root: host }).pipe(response))

@@ -16,6 +16,9 @@ export interface ServerSide extends AsyncDisposable {
   readonly pid: number
 }
 
+/** holdfast, all of whose requests go through node:http. */
+export const BARE = 'holdfast, middleware only'
+
 /** A server that answers out of memory. */
 export const MEMORY = 'node:http, a Buffer'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { benchChanging } from './http-changing.ts'
 import { benchSlowClients } from './http-slow.ts'
 import type { Load, ServerSide } from './http-sides.ts'
-import { hasNginx, MEMORY, load, nginxSide, nodeSide } from './http-sides.ts'
+import { BARE, hasNginx, MEMORY, load, nginxSide, nodeSide } from './http-sides.ts'
 import { median } from './measure.ts'
 import type { Row } from './report.ts'
 import { makeSubject, MIB } from './subject.ts'
@@ -31,7 +31,7 @@ export async function benchHttp(): Promise<Row[]> {
 async function compareSides(directory: string): Promise<Row[]> {
   await using servers = new AsyncDisposableStack()
   const sides: ServerSide[] = []
-  for (const name of ['holdfast', ...PEERS, MEMORY]) sides.push(servers.use(await nodeSide(name, directory)))
+  for (const name of ['holdfast', BARE, ...PEERS, MEMORY]) sides.push(servers.use(await nodeSide(name, directory)))
   if (hasNginx) sides.push(servers.use(await nginxSide(directory, 'open_file_cache max=1000 inactive=60s;')))
   const rows: Row[] = []
   for (const [name, size] of Object.entries(SIZES)) rows.push(...(await compareAt(sides, name, size)))
@@ -50,7 +50,7 @@ async function compareAt(sides: readonly ServerSide[], name: string, size: numbe
   for (const [side, theirs] of loads) {
     if (side === 'holdfast') continue
     const ratio = median(ours.map(({ perCpuSecond }, round) => perCpuSecond / theirs[round].perCpuSecond))
-    const least = side === 'nginx' ? must.nginx : side === MEMORY ? undefined : must.peers
+    const least = side === 'nginx' ? must.nginx : side === MEMORY || side === BARE ? undefined : must.peers
     rows.push({
       measure: `http: GET ${name}, requests for each second of the server's CPU`,
       result: show(ours),

@@ -2,6 +2,7 @@
  * Pool: one participant's view of a pool. Any number of processes and threads open the same directory, each gets its own;
  * there is no server.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Device } from '../device/device.ts'
 import type { Holder } from '../errors.ts'
 import { checkBytes, outOfRange, systemError } from '../errors.ts'
@@ -43,6 +44,9 @@ import { holdOf } from './why.ts'
 
 /** Every so often stale marks are cleared, lasting pins registered, and a long log is moved; never on the fast path. */
 const HOUSEKEEPING_MS = 200
+
+/** Longer than a front end keeps a pin for whoever asks next. */
+const PINS_OF_NOBODY_MS = 2
 
 const FOR_READING = parseFlags('r')
 
@@ -249,6 +253,9 @@ export class Pool extends PoolTree implements AsyncDisposable {
    * A second call does nothing.
    */
   async close(options: { force?: boolean } = {}): Promise<void> {
+    if (!this.#isOpen) return
+    // Front ends keep pins for whoever asks next, for less than this.
+    if (this.ownPins.held > 0 && options.force !== true) await sleep(PINS_OF_NOBODY_MS)
     if (!this.#isOpen) return
     if (this.ownPins.held > 0) {
       if (options.force !== true) {

@@ -12,6 +12,7 @@ import { test } from 'node:test'
 import { mountedAt } from '../../src/fuse/mount-point.ts'
 import { samplesOf, valueOf } from '../support/exposition.ts'
 import { whyNoMount } from '../support/mounted-pool.ts'
+import { rawClient } from '../http/raw-client.ts'
 import { holdfast, mustJson, mustRun, startHoldfast, temporaryDirectory, until } from './run-holdfast.ts'
 import type { Served } from './serving.ts'
 import { answer, ask, startServing } from './serving.ts'
@@ -65,6 +66,25 @@ test('it serves files, metrics and nothing else, with headers that keep browsers
   assert.equal(await end('SIGTERM'), 0)
   const first = log.find(({ path }) => path === '/a.txt')
   assert.deepEqual([first?.['msg'], first?.['status'], first?.['level']], ['GET', 200, 'info'])
+})
+
+test('what is known is sent past node:http, with the same headers, and under the same rules, log and metrics', async (t) => {
+  const pool = await poolWith(t, { '/a.txt': 'hello' })
+  const { url, metrics, log, end } = await serving(t, pool)
+  const client = await rawClient(t, Number(new URL(url).port))
+  const get = (path: string, host = 'localhost'): string => `GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`
+  const answers: string[] = []
+  for (let nth = 0; nth < 20; nth++) answers.push((await client.ask(get('/a.txt'))).replace(/\r\nDate: [^\r]*/, ''))
+  assert.equal(new Set(answers).size, 1)
+  assert.match(answers[0], /\r\ncontent-security-policy: frame-ancestors 'none'\r\n/)
+  assert.match(await client.ask(get('/a.txt', 'evil.test')), /^HTTP\/1\.1 421 /)
+  const numbers = (await answer(metrics)).body
+  assert.equal(valueOf(numbers, 'holdfast_http_requests_total', { method: 'GET', status: '200' }), 20)
+  assert.ok(valueOf(numbers, 'holdfast_http_response_bytes_total') >= 20 * 5)
+  assert.equal(await end('SIGTERM'), 0)
+  const lines = log.filter(({ path, status }) => path === '/a.txt' && status === 200)
+  assert.equal(lines.length, 20)
+  for (const { bytes, outcome, msg } of lines) assert.deepEqual([bytes, outcome, msg], [5, 'whole', 'GET'])
 })
 
 test('nothing can be changed without --write, and then with the token only', async (t) => {

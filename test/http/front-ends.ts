@@ -9,7 +9,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { FilesOptions } from '../../src/http/index.ts'
-import { middleware, serveFiles } from '../../src/http/index.ts'
+import { middleware, serveFiles, shortcut } from '../../src/http/index.ts'
 import type { Pool } from '../../src/index.ts'
 import { atEnd } from '../support/temporary-pool.ts'
 
@@ -31,6 +31,10 @@ type Start = (t: TestContext, pool: Pool, options?: FilesOptions) => Promise<Ask
 
 export const frontEnds: Readonly<Record<string, Start>> = {
   'node:http': async (t, pool, options) => asking(await listening(t, middleware(pool, options))),
+  'node:http with the shortcut': async (t, pool, options) => {
+    const files = middleware(pool, options)
+    return asking(await listening(t, files, (server) => shortcut(server, files)))
+  },
   connect: async (t, pool, options) => asking(await listening(t, connect().use(middleware(pool, options)))),
   'express 5': async (t, pool, options) => asking(await listening(t, express().use(middleware(pool, options)))),
   'hono on node-server': async (t, pool, options) =>
@@ -55,8 +59,14 @@ export async function servingHono(t: TestContext, { fetch }: Hono): Promise<numb
   return closing(t, server)
 }
 
-export async function listening(t: TestContext, listener: RequestListener): Promise<number> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
+export async function listening(
+  t: TestContext,
+  listener: RequestListener,
+  prepare?: (server: Server) => void,
+): Promise<number> {
+  const server = createServer(listener)
+  prepare?.(server)
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return closing(t, server)
 }

@@ -120,12 +120,17 @@ describe('it is written anew', () => {
       assert.equal(actual, expected)
     })
   }
+})
 
-  test('in the next second', async (t) => {
-    const write = (response: ServerResponse): void =>
-      writeHeadOf(response, answerWith(fieldsWith(KEPT, thisSecond() - 1)))
-    assert.doesNotMatch(await headOf(t, { server }, write), /x-kept/)
-  })
+test('in another second it has another date', async (t) => {
+  const text = KEPT.replace('Content-Length', 'Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length')
+  const fields = fieldsWith(text, thisSecond() - 1)
+  const server = { keepAliveTimeout: 65_000 }
+  const head = await headOf(t, { server }, (response) => writeHeadOf(response, answerWith(fields)))
+  assert.match(head, /\r\nx-kept: 1\r\nDate: now\r\n/)
+  const date = /\r\nDate: (?<date>.*?)\r\n/.exec(fields.head!.text)!.groups!['date']
+  assert.equal(date, new Date(fields.head!.second * 1000).toUTCString())
+  assert.ok(Math.abs(Date.now() - Date.parse(date)) < 5000)
 })
 
 test('requests on one connection, many of a turn, get the same, and each its body', async (t) => {

@@ -8,6 +8,7 @@ import { answerRead, answerRecent } from '../../src/http/files/answer-read.ts'
 import { settingsOf } from '../../src/http/files/options.ts'
 import { RecentFiles } from '../../src/http/files/recent-files.ts'
 import type { Pool } from '../../src/index.ts'
+import { until } from '../support/pinned-content.ts'
 import { openedAgain, temporaryPool } from '../support/temporary-pool.ts'
 
 const settings = settingsOf()
@@ -56,6 +57,44 @@ async function kept(t: TestContext): Promise<{ pool: Pool; other: Pool; recent: 
   for (const url of ['/d/a', '/b']) await sent(pool, recent, url)
   return { pool, other, recent }
 }
+
+/** As if the file was sent, plainly, for the target as it came. */
+function mayBeShortened(recent: RecentFiles, target: string): void {
+  const file = recent.find(target)!
+  const text = 'HTTP/1.1 200 OK\r\n\r\n'
+  const head = { text, status: 200, second: Math.floor(Date.now() / 1000), keepAliveTimeout: 5000, maxRequests: 0 }
+  file.fields = { headers: new Map(), list: [], head }
+  file.isAskedFor = true
+}
+
+test('what a shortcut asks for again and again is pinned once for all of a millisecond, and then let go', async (t) => {
+  const { pool, recent } = await kept(t)
+  mayBeShortened(recent, '/b')
+  const { own } = pool.fileSystem.table
+  assert.equal(Buffer.concat(recent.whole('/b', 5000)!.source.views(0, 12)).toString(), 'content of b')
+  await nextTurn()
+  assert.equal(own.live, 0, 'once is not again')
+  // On a busy machine a turn may take longer than a millisecond.
+  await until('it is kept for another turn', async () => {
+    recent.whole('/b', 5000)
+    await nextTurn()
+    return own.live === 1
+  })
+  await until('it is let go', () => own.live === 0)
+})
+
+test('a pool can be closed while nothing is pinned but for who asks next', async (t) => {
+  const { pool, recent } = await kept(t)
+  mayBeShortened(recent, '/b')
+  recent.whole('/b', 5000)
+  const source = recent.whole('/b', 5000)!.source.share()
+  await assert.rejects(pool.close(), { code: 'EBUSY' })
+  source.release()
+  recent.whole('/b', 5000)
+  assert.equal(pool.fileSystem.table.own.live, 1)
+  await pool.close()
+  assert.equal(recent.whole('/b', 5000), undefined)
+})
 
 test('a file that was found before is answered at once, all of a turn from one pin', async (t) => {
   const { pool, recent } = await kept(t)

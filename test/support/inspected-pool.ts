@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
-import { makeApp } from '../../src/http/server/app.ts'
+import { filesOfPool, makeApp } from '../../src/http/server/app.ts'
 import type { Pool } from '../../src/index.ts'
 import { metrics } from '../../src/metrics/index.ts'
 import { atEnd } from './temporary-pool.ts'
@@ -41,13 +41,16 @@ export const cutOff = (address: string): void => servers.get(address)?.closeAllC
 /** Serves the pool; returns the inspector's address, which ends in '/_/'. */
 export async function inspected(t: TestContext, pool: Pool, page: BuiltPage): Promise<string> {
   const counted = metrics(pool)
+  const onError = (error: unknown): void => console.error(error)
+  const files = filesOfPool(pool, { token: TOKEN, onError })
   const app = makeApp({
     pool,
+    files,
     metrics: counted,
     token: TOKEN,
     loopbackName: HOST,
     page: page.directory,
-    onError: (error) => console.error(error),
+    onError,
   })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
   server.listen(0, HOST)

@@ -59,6 +59,7 @@ export async function answerRead(
 export function answerRecent(settings: Settings, question: Question, recent: RecentFiles): Answer | undefined {
   const file = recent.find(question.url)
   if (file === undefined) return undefined
+  if (question.isAsItCame === true) file.isAskedFor = true
   const plan = planOf(question, file.stat, settings)
   const { status, ranges, validators, hull } = plan
   const isBare = hull === undefined || hull.length === 0
@@ -115,7 +116,7 @@ function answerOf(
   if (status === 412) return refusal(412)
   if (status === 416) return refusal(416, { 'content-range': `bytes */${stat.size}` })
   const type = contentType(posix.extname(path)) || 'application/octet-stream'
-  const headers = new Map<string, string>()
+  const headers = new Map(settings.always)
   if (settings.acceptRanges) headers.set('accept-ranges', 'bytes')
   if (settings.cacheControl !== undefined) headers.set('cache-control', settings.cacheControl)
   if (validators.lastModified !== undefined) headers.set('last-modified', validators.lastModified)

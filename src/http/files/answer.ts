@@ -40,6 +40,8 @@ export interface Question {
   readonly url: string
   /** The path that redirects begin with, where a router took a part away; default `url`. */
   readonly originalUrl?: string | undefined
+  /** `url` is what came over the connection, known of those that a shortcut has seen; default false. */
+  readonly isAsItCame?: boolean
   /** undefined: there is none, or nothing in it. */
   header(name: string): string | undefined
   /** Read for PUT only; what is left of it is the front end's. */

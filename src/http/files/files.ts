@@ -7,6 +7,7 @@ import { Writing } from './answer-write.ts'
 import { Holds } from './holds.ts'
 import type { FilesOptions, Settings } from './options.ts'
 import { settingsOf } from './options.ts'
+import type { WholeFile } from './recent-files.ts'
 import { RecentFiles } from './recent-files.ts'
 import { refusal, statusOf } from './refusal.ts'
 
@@ -19,9 +20,9 @@ export class Files {
   readonly #recent: RecentFiles
   readonly #writing: Writing | undefined
 
-  constructor(pool: Pool, options: FilesOptions | undefined) {
+  constructor(pool: Pool, options: FilesOptions | undefined, always?: Settings['always']) {
     this.#pool = pool
-    this.settings = settingsOf(options)
+    this.settings = settingsOf(options, always)
     this.holds = new Holds(pool, this.settings.hold)
     this.#recent = new RecentFiles(pool)
     const { write } = this.settings
@@ -50,6 +51,16 @@ export class Files {
       return isWrite ? await this.#writing?.answer(question) : undefined
     } catch (error) {
       return this.#failure(error, question)
+    }
+  }
+
+  /** All of a file that a shortcut may send now: as it is, with the head of a plain response. */
+  wholeNow(target: string, keepAliveTimeout: number): WholeFile | undefined {
+    try {
+      return this.#recent.whole(target, keepAliveTimeout)
+    } catch {
+      // Who asks again is told.
+      return undefined
     }
   }
 

@@ -40,12 +40,12 @@ export function writeHeadOf(response: NodeResponse, { status, fields, headers }:
     response.writeHead(status, fields?.list ?? [...headers].flat())
     return
   }
-  const second = Math.floor(Date.now() / 1000)
+  const second = thisSecond()
   const { head } = fields
-  if (head !== undefined && isHeadOf(head, response, status, second)) {
+  if (head !== undefined && isHeadOf(head, response, status)) {
     response.statusCode = status
     response.statusMessage = 'OK'
-    response._header = head.text
+    response._header = textAt(second, head, fields)
     response._headerSent = false
     return
   }
@@ -59,8 +59,26 @@ function keepHead(fields: Fields, response: NodeResponse, status: number, second
   fields.head = { text, status, second, keepAliveTimeout, maxRequests }
 }
 
-const isHeadOf = (head: Head, response: NodeResponse, status: number, second: number): boolean =>
-  head.second === second &&
+/** The text for a plain response of 200, on a connection that stays for so long, however many requests it has; undefined: it must be written. */
+export function headNow(fields: Fields, keepAliveTimeout: number): string | undefined {
+  const { head } = fields
+  if (head?.status !== 200 || head.keepAliveTimeout !== keepAliveTimeout || head.maxRequests !== 0) return undefined
+  return textAt(thisSecond(), head, fields)
+}
+
+const thisSecond = (): number => Math.floor(Date.now() / 1000)
+
+/** No other line begins so: of the fields none is a date. */
+const DATE = /\r\nDate: [^\r]*/
+
+function textAt(second: number, head: Head, fields: Fields): string {
+  if (head.second === second) return head.text
+  const text = head.text.replace(DATE, `\r\nDate: ${new Date(second * 1000).toUTCString()}`)
+  fields.head = { ...head, text, second }
+  return text
+}
+
+const isHeadOf = (head: Head, response: NodeResponse, status: number): boolean =>
   head.status === status &&
   head.keepAliveTimeout === response._keepAliveTimeout &&
   head.maxRequests === response._maxRequestsPerSocket

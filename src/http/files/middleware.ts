@@ -2,11 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Pool } from '../../pool/pool.ts'
 import type { Answer, Question } from './answer.ts'
+import { isAsItCame } from './asked-target.ts'
+import type { Body } from './body.ts'
 import { breaksOff } from './deliveries.ts'
 import { Files } from './files.ts'
+import { handlerOf } from './handlers.ts'
 import type { FilesOptions } from './options.ts'
 import { refusal } from './refusal.ts'
-import { sendToNode } from './send-to-node.ts'
+import { sendRestToNode, sendToNode } from './send-to-node.ts'
 
 /** For `createServer(…)`, `app.use(…)`. Without `next` it answers everything. */
 export type FilesMiddleware = (
@@ -18,12 +21,12 @@ export type FilesMiddleware = (
 /** Serves the files of a pool; what is not there, and other methods, are left to `next`. TypeError, RangeError. */
 export function middleware(pool: Pool, options?: FilesOptions): FilesMiddleware {
   const files = new Files(pool, options)
-  return (request, response, next) => {
+  return handlerOf(files, (request, response, next) => {
     const question = new NodeQuestion(request)
     const answer = files.answerNow(question)
     if (answer === undefined) void serve(files, question, request, response, next)
     else void respond(files, response, answer, question.url)
-  }
+  })
 }
 
 async function serve(
@@ -50,8 +53,27 @@ export function respond(
   answer: Answer,
   path: string,
 ): Promise<void> | undefined {
+  return guarded(files, response, path, () => sendToNode(response, answer, files.holds))
+}
+
+/** The same for what is left of a body, of a response whose header is out. */
+export function respondWithRest(
+  files: Files,
+  response: ServerResponse,
+  body: Body,
+  path: string,
+): Promise<void> | undefined {
+  return guarded(files, response, path, () => sendRestToNode(response, body, files.holds))
+}
+
+function guarded(
+  files: Files,
+  response: ServerResponse,
+  path: string,
+  send: () => Promise<void> | undefined,
+): Promise<void> | undefined {
   try {
-    return sendToNode(response, answer, files.holds)?.catch((error) => broken(files, response, error, path))
+    return send()?.catch((error: unknown) => broken(files, response, error, path))
   } catch (error) {
     return broken(files, response, error, path)
   }
@@ -86,6 +108,10 @@ class NodeQuestion implements Question {
 
   get originalUrl(): string | undefined {
     return (this.#request as { originalUrl?: string }).originalUrl
+  }
+
+  get isAsItCame(): boolean {
+    return isAsItCame(this.#request, this.url)
   }
 
   /** Not destroyed by who stops early: there is an answer to be sent. */

@@ -85,12 +85,14 @@ export interface Settings {
   }
   readonly write: { readonly maxBytes: number } | undefined
   readonly onError: (error: unknown, path: string) => void
+  /** Header fields of all answers about files. */
+  readonly always: ReadonlyMap<string, string>
 }
 
 const MOST_AGE_S = 31_536_000
 
 /** TypeError, RangeError. */
-export function settingsOf(options: FilesOptions = {}): Settings {
+export function settingsOf(options: FilesOptions = {}, always: Settings['always'] = new Map()): Settings {
   const { root = '/', cacheControl = true, maxAge = 0, etag = true, hold = {}, write, onError, setHeaders } = options
   if (typeof root !== 'string') throw wrongType('root', 'of type string', root)
   if (typeof maxAge !== 'number') throw wrongType('maxAge', 'of type number', maxAge)
@@ -125,6 +127,7 @@ export function settingsOf(options: FilesOptions = {}): Settings {
     },
     write: write === undefined ? undefined : { maxBytes: checkBytes('write.maxBytes', write.maxBytes) },
     onError: onError ?? (() => undefined),
+    always,
   }
 }
 

@@ -25,7 +25,7 @@ import type { Hold, Holds, Limit } from './holds.ts'
 /** Bytes left with Node.js when the socket is full: enough that its being taken means there is room again. */
 const BELL_BYTES = 16 << 10
 /** Bytes sent in one turn of the event loop; others have theirs in between. */
-const TURN_BYTES = 2 << 20
+export const TURN_BYTES = 2 << 20
 const COPY_BYTES = 64 << 10
 
 /**
@@ -46,6 +46,20 @@ export function sendToNode(response: ServerResponse, answer: Answer, holds: Hold
   } finally {
     if (rest === undefined) {
       if (answer.source !== undefined) hasSent(response, response.req.method === 'HEAD' ? 0 : body.sent)
+      body.end()
+    }
+  }
+}
+
+/** The same for what is left of a body, of a response whose header is out. */
+export function sendRestToNode(response: ServerResponse, body: Body, holds: Holds): Promise<void> | undefined {
+  let rest: Promise<void> | undefined
+  try {
+    rest = new Sending(response, body, holds).sendOn()
+    return rest
+  } finally {
+    if (rest === undefined) {
+      hasSent(response, body.sent)
       body.end()
     }
   }
@@ -80,7 +94,15 @@ class Sending implements Hold {
 
   /** Header and body, up to the end of the response. undefined: it is over. */
   send(): Promise<void> | undefined {
-    const state = this.#sendHeader()
+    return this.#endAfter(this.#sendHeader())
+  }
+
+  /** Body only. */
+  sendOn(): Promise<void> | undefined {
+    return this.#endAfter(this.#sendSome(descriptorOf(this.#response), TURN_BYTES))
+  }
+
+  #endAfter(state: State): Promise<void> | undefined {
     if (state !== 'sent') return this.#sendRest(state)
     this.#response.end()
     return undefined
@@ -167,7 +189,7 @@ class Sending implements Hold {
 }
 
 /** Of the socket that may be sent to now; -1: there is none, or it is not known. */
-function descriptorOf({ socket }: ServerResponse): number {
+export function descriptorOf({ socket }: { readonly socket: Socket | null }): number {
   if (!(socket instanceof Socket) || socket instanceof TLSSocket) return -1
   if (socket.destroyed || socket.writableLength > 0) return -1
   const { _handle: handle } = socket as Socket & { _handle?: { fd?: unknown } | null }

@@ -12,7 +12,8 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { PoolMetrics } from '../../metrics/index.ts'
 import type { Pool } from '../../pool/pool.ts'
 import { apiRoutes } from '../api/index.ts'
-import { serveFiles } from '../files/serve-files.ts'
+import { Files } from '../files/files.ts'
+import { serveThem } from '../files/serve-files.ts'
 import { isReading, showsToken } from './authority.ts'
 import { isOwnName } from './host-names.ts'
 import { servePage } from './page.ts'
@@ -26,6 +27,7 @@ const PUT_BYTES = 2 ** 40
 
 export interface AppParts {
   readonly pool: Pool
+  readonly files: Files
   readonly metrics: PoolMetrics
   /** Undefined: nothing may be changed. */
   readonly token: string | undefined
@@ -36,11 +38,25 @@ export interface AppParts {
   readonly onError: (error: unknown, path: string) => void
 }
 
+/** The files of the pool. `token`: they may be changed, by who shows it. */
+export function filesOfPool(pool: Pool, { token, onError }: Pick<AppParts, 'token' | 'onError'>): Files {
+  const write = token === undefined ? undefined : { maxBytes: PUT_BYTES }
+  return new Files(pool, { onError, write }, new Map(Object.entries(forFiles(token))))
+}
+
+const forFiles = (token: string | undefined): Readonly<Record<string, string>> =>
+  withPolicy(token === undefined ? FOR_FILES : FOR_FILES_BESIDE_TOKEN)
+
+const withPolicy = (policy: string): Readonly<Record<string, string>> => ({
+  ...FOR_ALL,
+  'content-security-policy': policy,
+})
+
 export function makeApp(parts: AppParts): Hono {
-  const { pool, metrics, token, loopbackName, page, onError } = parts
+  const { pool, files, metrics, token, loopbackName, page, onError } = parts
   const app = new Hono()
-  const ofPage = withHeaders(FOR_PAGE)
-  const ofFiles = withHeaders(token === undefined ? FOR_FILES : FOR_FILES_BESIDE_TOKEN)
+  const ofPage = withHeaders(withPolicy(FOR_PAGE))
+  const ofFiles = withHeaders(forFiles(token))
   app.use((context, next) => (isOwn(context) ? ofPage : ofFiles)(context, next))
   if (loopbackName !== undefined) app.use(onlyAs(loopbackName))
   app.use(mayChange(token))
@@ -59,7 +75,7 @@ export function makeApp(parts: AppParts): Hono {
   app.all('/_/*', (context) => refuse(context, 404, 'ENOENT', 'there is nothing here'))
 
   const methods = ['GET', 'HEAD', ...(token === undefined ? [] : ['PUT', 'DELETE'])]
-  app.use(serveFiles(pool, { onError, ...(token === undefined ? {} : { write: { maxBytes: PUT_BYTES } }) }))
+  app.use(serveThem(files))
   app.notFound((context) => {
     const { method, path } = context.req
     if (!methods.includes(method)) return context.text('Method not allowed\n', 405, { allow: methods.join(', ') })
@@ -105,8 +121,8 @@ const mayChange =
   }
 
 /** Invariant 3. Before, for what sends by itself, and behind, for responses made without the context. */
-const withHeaders = (policy: string): MiddlewareHandler => {
-  const headers = Object.entries({ ...FOR_ALL, 'content-security-policy': policy })
+const withHeaders = (fields: Readonly<Record<string, string>>): MiddlewareHandler => {
+  const headers = Object.entries(fields)
   return async (context, next) => {
     for (const [name, value] of headers) context.header(name, value)
     await next()

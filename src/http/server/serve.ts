@@ -8,8 +8,9 @@ import type { Server } from 'node:http'
 import { codeOf, systemError } from '../../errors.ts'
 import { metrics } from '../../metrics/index.ts'
 import type { Pool } from '../../pool/pool.ts'
-import { makeApp } from './app.ts'
-import { isLoopback } from './host-names.ts'
+import { shortenWay } from '../files/shortcut.ts'
+import { filesOfPool, makeApp } from './app.ts'
+import { isLoopback, isOwnName } from './host-names.ts'
 import type { Log } from './logging.ts'
 import { Traffic } from './traffic.ts'
 
@@ -54,18 +55,19 @@ export async function serve(pool: Pool, options: ServeOptions): Promise<Serving>
   }
   const counted = metrics(pool)
   const traffic = new Traffic(counted.registry, log)
-  const app = makeApp({
-    pool,
-    metrics: counted,
-    token,
-    loopbackName: isForThisMachine ? host : undefined,
-    page: options.page,
-    onError: (error, path) => log.error({ err: error, path }, 'a response failed'),
-  })
+  const onError = (error: unknown, path: string): void => log.error({ err: error, path }, 'a response failed')
+  const files = filesOfPool(pool, { token, onError })
+  const loopbackName = isForThisMachine ? host : undefined
+  const app = makeApp({ pool, files, metrics: counted, token, loopbackName, page: options.page, onError })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
   // An upload takes as long as it takes; Node.js would end it after five minutes.
   if (token !== undefined) server.requestTimeout = 0
   server.prependListener('request', (request, response) => traffic.begin(request, response))
+  shortenWay(server, files, {
+    allows: (name) => loopbackName === undefined || isOwnName(name, loopbackName),
+    hasPassed: (request, bytes) => traffic.passed(request, bytes),
+    begins: (request, response) => traffic.begin(request, response),
+  })
   try {
     await listen(server, options.port, address)
   } catch (error) {

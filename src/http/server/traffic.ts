@@ -55,14 +55,23 @@ export class Traffic {
       const outcome = response.writableEnded ? 'whole' : 'aborted'
       const why = outcome === 'whole' ? undefined : (delivery.brokenOff ?? 'client')
       const status = outcome === 'whole' ? response.statusCode : 499
-      this.#requests.inc({ method: KNOWN_METHODS.has(method) ? method : 'other', status })
-      this.#seconds.observe(ms / 1000)
-      this.#bytes.inc(bytes)
-      const path = url.split('?', 1)[0]
-      const isOurs = status >= 500 || why === 'error'
-      const event = { path, status, bytes, ms: Math.round(ms), outcome, ...(why === undefined ? {} : { why }) }
-      this.#log[isOurs ? 'error' : 'info'](event, method)
+      this.#tell(method, url, ms, { status, bytes, outcome, why })
     })
+  }
+
+  /** A request was answered at once, without a response of Node.js. */
+  passed({ method = '', url = '' }: IncomingMessage, bytes: number): void {
+    this.#tell(method, url, 0, { status: 200, bytes, outcome: 'whole', why: undefined })
+  }
+
+  #tell(method: string, url: string, ms: number, { status, bytes, outcome, why }: End): void {
+    this.#requests.inc({ method: KNOWN_METHODS.has(method) ? method : 'other', status })
+    this.#seconds.observe(ms / 1000)
+    this.#bytes.inc(bytes)
+    const path = url.split('?', 1)[0]
+    const isOurs = status >= 500 || why === 'error'
+    const event = { path, status, bytes, ms: Math.round(ms), outcome, ...(why === undefined ? {} : { why }) }
+    this.#log[isOurs ? 'error' : 'info'](event, method)
   }
 
   get underWay(): number {
@@ -82,6 +91,15 @@ export class Traffic {
       response.destroy()
     }
   }
+}
+
+/** Of a response. */
+interface End {
+  /** 499: it was broken off. */
+  readonly status: number
+  readonly bytes: number
+  readonly outcome: 'whole' | 'aborted'
+  readonly why: string | undefined
 }
 
 /** By what was answered: a client need not say that it wants one. */

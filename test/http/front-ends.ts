@@ -49,12 +49,6 @@ export const frontEnds: Readonly<Record<string, Start>> = {
   },
 }
 
-export async function servingHono(t: TestContext, { fetch }: Hono): Promise<number> {
-  const server = serve({ fetch, port: 0, hostname: '127.0.0.1' }) as Server
-  await once(server, 'listening')
-  return closing(t, server)
-}
-
 export async function listening(t: TestContext, listener: RequestListener): Promise<number> {
   const server = createServer(listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -81,3 +75,9 @@ export const asking =
     for await (const part of response) parts.push(part as Buffer)
     return { status: response.statusCode!, headers: response.headers, body: Buffer.concat(parts) }
   }
+
+export async function servingHono(t: TestContext, { fetch }: Hono): Promise<number> {
+  const server = serve({ fetch, port: 0, hostname: '127.0.0.1' }) as Server
+  await once(server, 'listening')
+  return closing(t, server)
+}

@@ -1,7 +1,7 @@
 /** Files for hono, and for whatever else speaks fetch through it. */
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { MiddlewareHandler } from 'hono'
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Pool } from '../../pool/pool.ts'
 import { Files } from './files.ts'
 import { respond } from './middleware.ts'
@@ -17,19 +17,19 @@ export function serveFiles(pool: Pool, options?: FilesOptions): MiddlewareHandle
   const files = new Files(pool, options)
   return async (context, next) => {
     const { raw } = context.req
+    const { outgoing } = (context.env ?? {}) as { outgoing?: unknown }
+    const isOfNode = outgoing instanceof ServerResponse
     const url = new URL(raw.url)
-    const { incoming, outgoing } = (context.env ?? {}) as { incoming?: unknown; outgoing?: unknown }
     const question = {
       method: raw.method,
       url: url.pathname + url.search,
       // With what `mount` has taken away.
-      originalUrl: incoming instanceof IncomingMessage ? incoming.url : undefined,
+      originalUrl: isOfNode ? outgoing.req.url : undefined,
       get body() {
         return raw.body?.values({ preventCancel: true })
       },
       header: (name: string) => raw.headers.get(name) || undefined,
     }
-    const isOfNode = outgoing instanceof ServerResponse
     const answer = (isOfNode ? files.answerNow(question) : undefined) ?? (await files.answer(question, !isOfNode))
     if (answer === undefined) return next()
     // hono makes a Response of its own of what answers HEAD, so that one must be whole.

@@ -84,12 +84,6 @@ export class Traffic {
   }
 }
 
-/** By what was answered: a client need not say that it wants one. */
-function isStreamOfEvents(response: ServerResponse): boolean {
-  const { _header: header } = response as ServerResponse & { _header?: unknown }
-  return typeof header === 'string' && /^content-type: *text\/event-stream/im.test(header)
-}
-
 /** Of what Node.js has put on the connection for a response. */
 function bodyBytes(response: ServerResponse, written: number): number {
   const { _header: header } = response as ServerResponse & { _header?: unknown }
@@ -98,3 +92,9 @@ function bodyBytes(response: ServerResponse, written: number): number {
 
 /** Others are whatever a client makes up. */
 const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** By what was answered: a client need not say that it wants one. */
+function isStreamOfEvents(response: ServerResponse): boolean {
+  const { _header: header } = response as ServerResponse & { _header?: unknown }
+  return typeof header === 'string' && /^content-type: *text\/event-stream/im.test(header)
+}

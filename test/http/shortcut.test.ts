@@ -129,7 +129,6 @@ describe('node:http has the request', () => {
   })
 
   const servers: Record<string, How> = {
-    'where a connection may have only so many': { around: (files) => files, server: {} },
     'where each response has fields of its own': {
       options: { setHeaders: (headers) => void headers.set('x-own', '1') },
     },
@@ -139,31 +138,49 @@ describe('node:http has the request', () => {
         files(request, response)
       },
     },
-    'where others have changed the target': {
-      around: (files) => (request, response) => {
-        request.url = `/a`
-        files(request, response)
-      },
-    },
   }
   for (const [name, how] of Object.entries(servers)) {
     test(name, async (t) => {
       const pool = await temporaryPool(t)
       await pool.writeFile('/a', SMALL)
       const server = await served(t, pool, how)
-      if (name.includes('so many')) server.server.maxRequestsPerSocket = 100
-      const target = name.includes('changed') ? '/b' : '/a'
-      const client = await warm(t, server, target)
-      await client.ask(get(target))
-      assert.deepEqual(server.told, [target])
+      const client = await warm(t, server)
+      await client.ask(get('/a'))
+      assert.deepEqual(server.told, ['/a'])
     })
   }
+
+  test('where a connection may have only so many', async (t) => {
+    const { server, told, client } = await small(t)
+    await client.ask(get('/a'))
+    assert.deepEqual(told, [])
+    server.maxRequestsPerSocket = 100
+    await client.ask(get('/a'))
+    assert.deepEqual(told, ['/a'])
+  })
+
+  test('where others had changed the target when the handler was asked for it', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/a', SMALL)
+    const server = await served(t, pool, {
+      around: (files) => (request, response) => {
+        if (request.url === '/a') return void response.writeHead(403, { 'content-length': 0 }).end()
+        request.url = '/a'
+        files(request, response)
+      },
+    })
+    const client = await warm(t, server, '/b')
+    assert.match(await client.ask(get('/b')), /^HTTP\/1\.1 200 /)
+    assert.match(await client.ask(get('/a')), /^HTTP\/1\.1 403 /)
+    assert.deepEqual(server.told, ['/b', '/a'])
+  })
 
   test('below a path, where the handler is asked for what is left of it', async (t) => {
     const pool = await temporaryPool(t)
     await pool.writeFile('/a', SMALL)
     const files = middleware(pool)
     const app = express()
+      .disable('x-powered-by')
       .use('/below', files)
       .use((_, response) => void response.send('something else'))
     const server = createServer(app as RequestListener).listen(0, '127.0.0.1')
@@ -299,16 +316,14 @@ for (const who of ['another participant', 'this one'] as const) {
 
 describe('a client that does not take all at once', () => {
   const BYTES = 16 * MIB
+  const IMPATIENT = { keepAliveTimeout: 1000, keepAliveTimeoutBuffer: 0 }
 
-  async function slow(
-    t: TestContext,
-    options?: FilesOptions,
-  ): Promise<Served & { pool: Pool; content: Buffer; client: RawClient }> {
+  async function slow(t: TestContext, how?: How): Promise<Served & { pool: Pool; content: Buffer; client: RawClient }> {
     const pool = await temporaryPool(t, { sizeBytes: 4 * BYTES })
     const content = randomBytes(BYTES)
     await pool.writeFile('/big', content)
     await pool.writeFile('/a', SMALL)
-    const server = await served(t, pool, options === undefined ? {} : { options })
+    const server = await served(t, pool, how)
     const client = await warm(t, server, '/big')
     for (let nth = 0; nth < 3; nth++) await client.ask(get('/a'))
     await nothingPinned(pool)
@@ -358,13 +373,22 @@ describe('a client that does not take all at once', () => {
   })
 
   test('promise 4: and takes too long is cut off', async (t) => {
-    const { pool, content, client } = await slow(t, { hold: { graceMs: 200, bytesPerSecond: 1e9, copyBytes: MIB } })
+    const { pool, content, client } = await slow(t, {
+      options: { hold: { graceMs: 2000, bytesPerSecond: 1e9, copyBytes: MIB } },
+    })
     const rest = await half(pool, client)
     await nothingPinned(pool)
     const all = await rest()
     const body = all.subarray(all.indexOf('\r\n\r\n') + 4)
     assert.ok(body.length < BYTES)
     sameBytes(body, content.subarray(0, body.length))
+  })
+
+  test('is given as long for its next request as others', async (t) => {
+    const { pool, client } = await slow(t, { server: IMPATIENT })
+    const rest = await half(pool, client)
+    await Promise.race([rest(), sleep(20_000)])
+    assert.equal(client.socket.readableEnded, true)
   })
 
   test('and vanishes takes its pin along', async (t) => {
@@ -376,11 +400,10 @@ describe('a client that does not take all at once', () => {
   })
 
   test('is not cut off as idle, neither by a server that closes nor after the time that connections are kept', async (t) => {
-    const { pool, server, content, client } = await slow(t)
-    server.keepAliveTimeout = 1
+    const { pool, server, content, client } = await slow(t, { server: IMPATIENT })
     const rest = await half(pool, client, get('/big'))
     server.close()
-    await sleep(1500)
+    await sleep(2500)
     const all = rest()
     const closed = once(server, 'close')
     await sleep(100)

@@ -136,7 +136,7 @@ class Connection {
     const { length } = source
     const [first] = source.views(0, length)
     const part = first.length > TURN_BYTES ? first.subarray(0, TURN_BYTES) : first
-    // Nobody reads the request: it has nothing more to be told.
+    // Nobody reads the request: it need not be told of its end, which would cost 0.4 µs.
     if (socket.parser?.incoming === request) socket.parser.incoming = null
     let sent: number
     try {

@@ -1,6 +1,6 @@
 /**
  * Shortcut: a known file is sent as soon as node:http has parsed the request for it, before it makes a response, tells anybody
- * of the request and runs middleware, which is a third of what a request for 64 KiB costs.
+ * of the request and runs middleware, which is a third of what a request for 64 KiB costs (docs/decisions/0016).
  *
  * HTTP stays with node:http: its parser reads, its timers watch the connection, its lists have it, it closes it. The parser
  * hands every request to one function, `parser.onIncoming`. Ours stands before it, and takes a request where all of this holds:

@@ -34,7 +34,11 @@ export async function mountNames(sides: Sides, cache: CacheMode): Promise<Row[]>
   const rows: Row[] = []
   for (const [measure, run] of Object.entries(MEASURES)) {
     const calls = [...paths].map(([name, all]) => [name, () => all.forEach((path) => run(path))] as const)
-    const times = await compare(Object.fromEntries(calls), 'holdfast', { rounds: 51, roundNs: 30e6, warmUpNs: WARM_UP_NS })
+    const times = await compare(Object.fromEntries(calls), 'holdfast', {
+      rounds: 51,
+      roundNs: 30e6,
+      warmUpNs: WARM_UP_NS,
+    })
     const perSecond = (side: string): string => `${Math.round((NAMES * 1e9) / times[side].ns).toLocaleString('en')}/s`
     rows.push(
       ...rowsAgainst(`mount, cache=${cache}: ${measure}`, times, {

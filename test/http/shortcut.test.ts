@@ -372,6 +372,24 @@ describe('a client that does not take all at once', () => {
     assert.equal(told[0], '/none', 'the first is sent by the shortcut')
   })
 
+  test('and asks for much more has it all', async (t) => {
+    const { pool, client } = await slow(t)
+    const count = 1000
+    const rest = await half(pool, client, get('/big') + get('/a').repeat(count) + get('/a', 'connection: close\r\n'))
+    const all = (await rest()).subarray(BYTES)
+    assert.equal(all.toString('latin1').split(SMALL).length, count + 2)
+    await nothingPinned(pool)
+  })
+
+  test('and asks for more than can wait is cut off', async (t) => {
+    const { pool, client } = await slow(t)
+    const { socket } = client
+    socket.pause()
+    socket.write(get('/big') + get('/a').repeat(40_000))
+    await sleep(300)
+    await nothingPinned(pool)
+  })
+
   test('promise 4: and takes too long is cut off', async (t) => {
     const { pool, content, client } = await slow(t, {
       options: { hold: { graceMs: 2000, bytesPerSecond: 1e9, copyBytes: MIB } },

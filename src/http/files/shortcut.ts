@@ -13,7 +13,7 @@
  * Everything else is node:http's, as if nobody stood here.
  *
  * What a client does not take at once is sent as always (send-to-node.ts): an `http.ServerResponse` is made for it, which also
- * keeps the connection from being closed as idle. Requests that come meanwhile wait for its end.
+ * keeps the connection from being closed as idle. Requests that come meanwhile wait for its end, MOST_WAITING at most.
  */
 import type { MiddlewareHandler } from 'hono'
 import type { IncomingMessage } from 'node:http'
@@ -31,6 +31,9 @@ import type { FilesMiddleware } from './middleware.ts'
 import { respondWithRest } from './middleware.ts'
 import type { WholeFile } from './recent-files.ts'
 import { descriptorOf, TURN_BYTES } from './send-to-node.ts'
+
+/** Who asks for more before the response to the first is taken only wants memory, 2 KiB for each; the connection is closed. */
+const MOST_WAITING = 2048
 
 /** Of a server that does more than to send. */
 export interface Passage {
@@ -180,7 +183,7 @@ class Connection {
   #later(request: HttpRequest, isKept: boolean): number {
     // Others would write to the connection at once.
     if (request.upgrade === true) this.socket.destroy()
-    else this.#waiting.push([request, isKept])
+    else if (this.#waiting.push([request, isKept]) > MOST_WAITING) this.socket.destroy()
     return 0
   }
 

@@ -6,6 +6,8 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { atEnd } from '../support/temporary-pool.ts'
 
+const TURN_MS = 4
+
 export class RawClient {
   readonly socket: Socket
   #received: Buffer[] = []
@@ -34,13 +36,14 @@ export class RawClient {
     return all.toString('latin1', 0, bytes)
   }
 
-  /** Sends, and takes all that comes until nothing does for so long. */
+  /** Sends, and takes all that comes until nothing does for so long, in so many turns as there are on a machine with time. */
   async exchange(bytes: Buffer, quietMs: number): Promise<Buffer> {
     this.socket.write(bytes)
-    let length = -1
-    while (!this.socket.closed && length !== this.#length) {
+    let length = 0
+    for (let quiet = 0; quiet < quietMs && !this.socket.closed; quiet += TURN_MS) {
+      await sleep(TURN_MS)
+      if (length !== this.#length) quiet = 0
       length = this.#length
-      await sleep(quietMs)
     }
     return Buffer.concat(this.#received.splice(0))
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { mountedAt } from '../../src/fuse/mount-point.ts'
@@ -68,10 +69,10 @@ try:
 except RuntimeError as error:
   print(error)`
   const caller = startInMount(t, '/', 'python3', '-c', code, join(dir, 'pinned'))
-  const output = once(caller.stdout, 'data')
+  const output = text(caller.stdout)
   await untilWaiting(pool, '/pinned')
   caller.kill('SIGUSR1')
-  assert.equal(String((await output)[0]), 'EINTR\n')
+  assert.equal(await output, 'EINTR\n')
   assert.equal((await pool.stat('/pinned')).size, SIZE)
 })
 

@@ -10,6 +10,7 @@ import { bytesOfRecord, wholeBlocks } from '../layout/overlaps.ts'
 import { beginStable, endStable, grantedBeside, untilNobodyWrites } from '../layout/stable.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy } from '../metadata/metadata.ts'
+import { pageAligned } from '../platform/page-aligned.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { mustRefresh } from './data.ts'
@@ -105,7 +106,7 @@ function tryPinScattered(
   if (typeof record === 'string') return record
   if (range.revocable === false) {
     const buffers = segments.map(({ offset: at, length: bytes, extent }) => {
-      if (extent < 0) return new Uint8Array(bytes)
+      if (extent < 0) return pageAligned(bytes)
       return new Uint8Array(open.memory(extent), at - open.extents[extent].fileBlock * BLOCK_SIZE, bytes)
     })
     return { record, content: buffers, views: undefined, writeBack: undefined }
@@ -114,7 +115,7 @@ function tryPinScattered(
   let next = 0
   const wanted = range.withoutHoles === true ? segments.filter(({ extent }) => extent >= 0) : segments
   const buffers = wanted.map((segment) => {
-    if (segment.extent < 0) return new Uint8Array(segment.length)
+    if (segment.extent < 0) return pageAligned(segment.length)
     return new Uint8Array(views[next++].memory, segment.offset % BLOCK_SIZE, segment.length)
   })
   return { record, content: buffers, views, writeBack: undefined }

@@ -1,6 +1,6 @@
 /**
  * Bounce pins: what `pin()` gives where direct access is off (`dax: 'never'`, option 4 of the thread). The buffer is a
- * copy; nothing is claimed, so no layout change ever fails, waits or sequesters for it. At release the bytes of a write
+ * copy, page aligned as blocks are; nothing is claimed, so no layout change ever fails, waits or sequesters for it. At release the bytes of a write
  * pin go into the file, as far as the file still has them.
  */
 import { systemError } from '../errors.ts'
@@ -11,6 +11,7 @@ import type { OpenInode } from '../files/open-inode.ts'
 import type { PinRange } from '../files/pinning.ts'
 import { RecordFlag } from '../layout/format.ts'
 import type { Limits } from '../layout/waiting.ts'
+import { pageAligned } from '../platform/page-aligned.ts'
 
 /** Tries of a write-back that meets a change being committed: each look takes a change of another process further. */
 const WRITE_BACK_TRIES = 1000
@@ -26,7 +27,7 @@ export async function bounceOf(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { offset, length } = range
   await mustRefresh(fs, open, 'pin', path)
-  const copy = new Uint8Array(offset + length <= open.size ? length : 0)
+  const copy = pageAligned(offset + length <= open.size ? length : 0)
   if (copy.length === 0 || (await readInto(fs, open, copy, offset, limits, path)) < length) {
     const what = `bytes ${offset}-${offset + length} are not all within the file, which has ${open.size}; grow it first`
     throw systemError('ERANGE', what, { syscall: 'pin', path })

@@ -10,6 +10,7 @@ import { bytesOfRecord, wholeBlocks } from '../layout/overlaps.ts'
 import { beginStable, endStable, grantedBeside, untilNobodyWrites } from '../layout/stable.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { BusyPolicy } from '../metadata/metadata.ts'
+import { pageAligned } from '../platform/page-aligned.ts'
 import type { InodeNumber } from '../units.ts'
 import { BLOCK_SIZE } from '../units.ts'
 import { mustRefresh } from './data.ts'
@@ -142,7 +143,7 @@ function tryPinScattered(
 /** Zeroed memory of a pin's own: for a hole, or a copy. A range may be far longer than memory: ENOMEM. */
 export function memoryFor(length: number, path: string | undefined): Uint8Array<ArrayBuffer> {
   try {
-    return new Uint8Array(length)
+    return pageAligned(length)
   } catch (cause) {
     const what = `there is no memory for ${length} bytes of holes, or of a copy; pin less at once (seekData() finds what has blocks)`
     throw systemError('ENOMEM', what, { syscall: 'pin', path, cause })

@@ -16,6 +16,7 @@ import { collapse, cuttingOf, insert, punch, resize, seek, zero } from '../files
 import { flushDma } from '../layout/flush-dma.ts'
 import type { Limits } from '../layout/waiting.ts'
 import type { DaxMode } from '../metadata/metadata.ts'
+import { pageAligned } from '../platform/page-aligned.ts'
 import { MAX_FILE_SIZE } from '../units.ts'
 import { bounceOf, writeBounceBack } from './bounce-pin.ts'
 import { LeasedFile } from './leased-file.ts'
@@ -97,7 +98,7 @@ export class File extends LeasedFile {
       const length = Math.min(WINDOW_BYTES - (offset % WINDOW_BYTES), Math.min(end, this.opened.size) - offset)
       if (length <= 0) return sent
       if (this.fs.isReadOnly) {
-        const copy = new Uint8Array(length)
+        const copy = pageAligned(length)
         const bytes = await readInto(this.fs, this.opened, copy, offset, limitsOf(this.fs, options), this.path)
         sent += await writeFromPin([copy.subarray(0, bytes)], target, { signal: options.signal })
         continue

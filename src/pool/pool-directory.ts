@@ -31,4 +31,4 @@ export function poolDirectory(path: string): PoolDirectory {
 }
 
 /** Bytes of the table file that are locked: at open, while reclaiming, and one for each slot while its owner lives. */
-export const LockByte = { opening: 0, reclaim: 1, slot: (index: number) => 16 + index } as const
+export const LockByte = { opening: 0, reclaim: 1, probe: 2, slot: (index: number) => 16 + index } as const

@@ -180,12 +180,15 @@ function openFile(path: string): number {
 
 const permissionsOf = (mode: number): number => mode & 0o666
 
-/** ENOLCK unless a lock of one description is seen by another: without that nobody could tell who is alive. */
+/**
+ * ENOLCK unless a lock of one description is seen by another: without that nobody could tell who is alive. A lock that is
+ * refused is seen as well: another thread or process asks the same at this moment.
+ */
 function requireLocks(fd: number, directory: PoolDirectory): void {
-  const probe = LockByte.slot(1 << 20) + process.pid
+  const { probe } = LockByte
   const other = openSync(directory.table, O_RDWR | O_NOFOLLOW)
   try {
-    const isSeen = tryLock(fd, probe, 'exclusive') && isLocked(other, probe)
+    const isSeen = !tryLock(fd, probe, 'exclusive') || isLocked(other, probe)
     unlock(fd, probe)
     if (isSeen) return
   } catch (error) {

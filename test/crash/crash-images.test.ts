@@ -4,7 +4,7 @@
  *
  * The same with changes of names that are committed late, as a mount that is alone does (docs/decisions/0014).
  *
- * HOLDFAST_RUNS: so many random workloads (default 4), with four times the images of each step when there are more than
+ * HOLDFAST_RUNS: so many random workloads (default 2), with eight times the images of each step when there are more than
  * that. HOLDFAST_SEED: the first one's seed.
  */
 import assert from 'node:assert/strict'
@@ -13,9 +13,9 @@ import { temporaryDirectory } from '../support/temporary-pool.ts'
 import { campaign } from './campaign.ts'
 import { randomWorkload, WORKLOADS } from './workloads.ts'
 
-const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 4)
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 2)
 const SEED = Number(process.env['HOLDFAST_SEED'] ?? 20_261_128)
-const MOST = RUNS > 4 ? 24 : 6
+const MOST = RUNS > 4 ? 24 : 3
 const OPERATIONS = 25
 const RECOVERIES_EVERY = 40
 

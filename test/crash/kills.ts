@@ -47,7 +47,7 @@ export async function killAtRandom({ directory, seed, kills, processes }: KillsO
     }
     await Promise.all(writers.map((writer) => writer.kill()))
     const pool = await openPool(path)
-    findings.push(...(await findingsOf(pool, promised)))
+    findings.push(...promised.flatMap(({ stalls }) => stalls), ...(await findingsOf(pool, promised)))
     await pool.close()
     promises += promised.reduce((sum, { count }) => sum + count, 0)
     if (findings.length > 0) return { findings, promises }

@@ -13,6 +13,7 @@ export class Promised {
   readonly directory: string
   readonly whole = new Map<number, number>()
   replaced = 0
+  /** For who looks at them: on a disk that others use, too, they are no findings. */
   readonly stalls: string[] = []
   count = 0
 
@@ -36,7 +37,7 @@ export class Promised {
 /** Of a pool that this process alone has open. It is empty afterwards. */
 export async function findingsOf(pool: Pool, all: readonly Promised[]): Promise<string[]> {
   const findings = await checked(pool)
-  for (const promised of all) findings.push(...(await lossesOf(pool, promised)), ...promised.stalls)
+  for (const promised of all) findings.push(...(await lossesOf(pool, promised)))
   await spaceFindings(pool, findings, 'with files')
   for (const { directory } of all) {
     for (const name of (await pool.exists(directory)) ? await pool.readdir(directory) : []) {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fuzz } from './campaign.ts'
 
-const IMAGES = 100
+const IMAGES = 60
 const SEED = 1
 
 test(`${IMAGES} damaged pools end in errors with a code or in service, and in repairs that leave nothing to find`, async (t) => {

@@ -38,7 +38,7 @@ import { sameTree } from './portraits.ts'
 import type { Command, Stage, System } from './steps.ts'
 import { judged, step } from './steps.ts'
 
-const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 12)
 const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
   operationsOfNode(subject).map((operations) =>
     operations.map((operation) => step<Stage>(operation, (model) => isPossibleOnHost(operation, model))),

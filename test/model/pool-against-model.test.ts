@@ -26,7 +26,7 @@ import { aside, judged, step } from './steps.ts'
 import type { Performer } from './two-sides.ts'
 import { TwoSides } from './two-sides.ts'
 
-const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 25)
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 12)
 const ON_POOL = new URL('on-pool.ts', import.meta.url).href
 const SIZE_BYTES = 16 << 20
 

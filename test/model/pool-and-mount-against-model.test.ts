@@ -22,7 +22,7 @@ import type { Command, Stage } from './steps.ts'
 import { judged, step } from './steps.ts'
 import { TwoSides } from './two-sides.ts'
 
-const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 15)
+const RUNS = Number(process.env['HOLDFAST_RUNS'] ?? 10)
 
 const commandsOf = (subject: Subject): fc.Arbitrary<Command<Stage>>[] =>
   operationsOfNode(subject).map((operations) =>

@@ -1,13 +1,25 @@
 /** "Bad input" of issue 2: a clear error with a stable code, and nothing lost. */
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createPool, openPool } from '../../src/index.ts'
 import type { File, Holder, Pool } from '../../src/index.ts'
+import { tryLock } from '../../src/platform/file-lock.ts'
+import { LockByte, poolDirectory } from '../../src/pool/pool-directory.ts'
 import { mountTemporary } from '../device/mounted.ts'
 import { startProcess } from '../support/participant.ts'
 import { checkSound, stamped } from '../support/stamps.ts'
@@ -152,6 +164,15 @@ describe('pools that cannot be opened', () => {
       const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script, path])
       for (const outcome of JSON.parse(stdout) as string[]) assert.match(outcome, /^ENOLCK .*byte-range locks/, how)
     }
+    await checkContent(path)
+  })
+
+  test('one that somebody else opens at the same moment, in the middle of asking for byte-range locks, is opened', async (t) => {
+    const path = await closedPool(temporaryDirectory(t))
+    const { table } = poolDirectory(path)
+    const fd = openSync(table, 'r+')
+    t.after(() => closeSync(fd))
+    assert.ok(tryLock(fd, LockByte.probe, 'exclusive'))
     await checkContent(path)
   })
 

@@ -56,6 +56,35 @@ describe('pins and FileHandles', { concurrency: 1 }, () => {
     }
   }
 
+  test('copies, where direct access is off, go into O_DIRECT files and back', async (t) => {
+    const { file, content } = await pinnedContent(t, 16 * BLOCK, { on: 'disk', dax: 'never' })
+    const handle = await openDirect(t, join(temporaryDirectory(t, 'disk'), 'file'))
+    if (handle === undefined) return
+    for (let offset = 0; offset < content.length; offset += BLOCK) {
+      using pin = await file.pin({ offset, length: BLOCK, mode: 'write' })
+      assert.equal(await pin.writeTo(handle, { position: offset }), BLOCK)
+      pin.buffer.fill(0)
+      assert.equal(await pin.readFrom(handle, { position: offset }), BLOCK)
+      sameBytes(pin.buffer, content.subarray(offset, offset + BLOCK))
+    }
+  })
+
+  for (const revocable of [true, false]) {
+    test(`holes go into O_DIRECT files as zeros, ${revocable ? '' : 'not '}revocable`, async (t) => {
+      const { file, content } = await pinnedContent(t, 8 * BLOCK, { on: 'disk' })
+      for (const block of [1, 3, 5]) {
+        await file.punchHole(block * BLOCK, BLOCK, { busy: 'sequester' })
+        content.fill(0, block * BLOCK, (block + 1) * BLOCK)
+      }
+      const path = join(temporaryDirectory(t, 'disk'), 'file')
+      const handle = await openDirect(t, path)
+      if (handle === undefined) return
+      using pin = await file.pin({ offset: 0, length: content.length, mode: 'read', revocable })
+      assert.equal(await pin.writeTo(handle, { position: 0 }), content.length)
+      sameBytes(await (await openPlain(t, path, 'r')).readFile(), content)
+    })
+  }
+
   test('without a position a pin goes to and comes from where the file is', async (t) => {
     const { file, content } = await pinnedContent(t, 4 * BLOCK)
     const handle = await openPlain(t, join(temporaryDirectory(t), 'file'))

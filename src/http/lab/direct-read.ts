@@ -7,7 +7,6 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DaxMode } from '../../metadata/metadata.ts'
 import type { File } from '../../pool/file.ts'
 import type { Pin } from '../../pool/pin.ts'
 import type { Check } from './lab-events.ts'
@@ -40,16 +39,14 @@ export class DirectRead implements Transfer {
   }
 
   /** Pins the file, and puts `content`, which is to come into it, on the host's disk. */
-  static async prepare(file: File, content: Uint8Array, dax: DaxMode): Promise<DirectRead> {
+  static async prepare(file: File, content: Uint8Array): Promise<DirectRead> {
     const pins = await pinWindows(file, 'write')
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-lab-'))
     const path = join(directory, 'disk')
     await using made = await open(path, 'wx')
     await made.writeFile(content)
     await made.sync()
-    // O_DIRECT wants aligned memory, which copies need not be.
-    const opened = dax === 'never' ? { disk: await open(path, 'r'), isDirect: false } : await openDirect(path, pins[0])
-    return new DirectRead(pins, content, { directory, ...opened })
+    return new DirectRead(pins, content, { directory, ...(await openDirect(path, pins[0])) })
   }
 
   async begin(): Promise<void> {

@@ -5,7 +5,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { codeOf } from '../../errors.ts'
 import type { Pin } from '../../pool/pin.ts'
 
-/** O_DIRECT where a first read into the blocks goes well; tmpfs and unaligned copies may refuse it. */
+/** O_DIRECT where a first read into the blocks goes well; tmpfs may refuse it. */
 export async function openDirect(path: string, pin: Pin): Promise<{ disk: FileHandle; isDirect: boolean }> {
   let disk: FileHandle | undefined
   try {

@@ -99,7 +99,7 @@ async function raced(track: Track): Promise<void> {
   try {
     track.transfer = await (order.io === 'slow-client'
       ? SlowClient.prepare(file, content)
-      : DirectRead.prepare(file, incoming, order.dax))
+      : DirectRead.prepare(file, incoming))
   } finally {
     // Pins outlive the file: nothing but them keeps the blocks from going.
     await file.close()

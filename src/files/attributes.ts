@@ -156,6 +156,7 @@ export async function setXattr(
   checkXattrName(name, inode, 'setxattr', path)
   if (typeof value !== 'string' && !ArrayBuffer.isView(value))
     throw wrongType('value', 'a string or an ArrayBufferView', value)
+  checkChoice('mode', mode, ['set', 'create', 'replace'])
   const bytes =
     typeof value === 'string' ? Buffer.from(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   if (isAcl(name)) {

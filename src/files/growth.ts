@@ -11,6 +11,7 @@ import { breakLayout } from '../layout/break-layout.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
 import { hasBreak, releaseClaim } from '../layout/claims.ts'
 import { copyOnWrite } from '../layout/copy-on-write.ts'
+import { allocateRuns } from '../layout/allocate-runs.ts'
 import { BreakState, RecordFlag, RecordKind } from '../layout/format.ts'
 import { deviceBytesOf } from '../layout/overlaps.ts'
 import { isStable } from '../layout/stable.ts'
@@ -66,7 +67,7 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
       mark = fs.marks.expected(open.ino)
       extentsBefore = found.extents
       // The host's space first: ENOSPC here rolls back, and nothing is a signal later (promise 7).
-      for (const run of runs) fs.device.allocate(run)
+      allocateRuns(fs.device, runs)
       const from = found.inode.size
       if (!isGrowing || from >= end) return
       // Fresh blocks are zero; only what was there past EOF may not be.
@@ -286,7 +287,10 @@ export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void>
     fs.known.xattrsStayed(open.ino, before)
   } catch (error) {
     // A file of lost+found may be reclaimed while it is open.
-    if (codeOf(error) !== 'ENOENT') throw error
+    if (codeOf(error) === 'ENOENT') return
+    // Not stored: it is to be, by the next stat, sync or close.
+    open.hasNewContent = true
+    throw error
   }
 }
 

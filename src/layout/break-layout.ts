@@ -27,6 +27,7 @@ import { breaks } from '../diagnostics.ts'
 import type { Layout, LayoutChange, LayoutChangeResult, LayoutDecision } from '../metadata/metadata.ts'
 import type { Extent, FileBlock, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import { allocateRuns } from './allocate-runs.ts'
 import type { BreakRequest, Door } from './breaking.ts'
 import { busyError, firstStateOf, letsPass, ROLL_BACK, settles, untilPolicyAllows } from './breaking.ts'
 import { toldOfBreak } from './break-news.ts'
@@ -165,9 +166,7 @@ async function attemptCut(
 function changeOf({ table, device }: Door, request: CutRequest, { inode }: Layout): LayoutChange {
   const { ino, start, end, shift = 0, sizeAfter } = request
   const endBlock = Math.ceil(end / BLOCK_SIZE) as FileBlock
-  const prepare = (runs: readonly Run[]): void => {
-    for (const run of runs) device.allocate(run)
-  }
+  const prepare = (runs: readonly Run[]): void => allocateRuns(device, runs)
   const fill =
     request.refills === true && start !== 'past end'
       ? { fill: { range: { start: Math.floor(start / BLOCK_SIZE) as FileBlock, end: endBlock }, prepare } }

@@ -20,6 +20,7 @@ import type { Device } from '../device/device.ts'
 import type { BusyExtent, Inode, Layout, Metadata } from '../metadata/metadata.ts'
 import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber, Run } from '../units.ts'
 import { BLOCK_SIZE, MAX_FILE_SIZE } from '../units.ts'
+import { allocateRuns } from './allocate-runs.ts'
 import { releaseClaim } from './claims.ts'
 import { RecordFlag, RecordKind } from './format.ts'
 import type { DeviceBytes } from './overlaps.ts'
@@ -171,7 +172,7 @@ export class EdgeCopies {
       const claim = { kind: RecordKind.copy, flags: RecordFlag.write, ino, offset: 0, length: 0, edges: 0 }
       record = table.own.publish(claim, runs)
       table.own.grant(record)
-      for (const run of runs) device.allocate(run)
+      allocateRuns(device, runs)
     }
     try {
       const fresh = await metadata.reserve(edges.length, claimAndAllocate, patienceOf(table, limits))

@@ -125,12 +125,11 @@ export class File extends LeasedFile {
    */
   async read<T extends NodeJS.ArrayBufferView>(
     buffer: T,
-    offsetOrOptions?: number | (WaitOptions & { offset?: number; length?: number; position?: number | null }),
-    length?: number,
+    offsetOrOptions?: number | null | (WaitOptions & { offset?: number; length?: number; position?: number | null }),
+    length?: number | null,
     position?: number | null,
   ): Promise<{ bytesRead: number; buffer: T }> {
-    const options =
-      typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
+    const options = partAndPlace(offsetOrOptions, length, position)
     this.mayRead('read')
     const target = partOf(buffer, options)
     const limits = limitsOf(this.fs, options)
@@ -148,12 +147,11 @@ export class File extends LeasedFile {
    */
   async write<T extends NodeJS.ArrayBufferView | string>(
     data: T,
-    offsetOrOptions?: number | (WaitOptions & { offset?: number; length?: number; position?: number | null }),
-    length?: number,
+    offsetOrOptions?: number | null | (WaitOptions & { offset?: number; length?: number; position?: number | null }),
+    length?: number | null,
     position?: number | null,
   ): Promise<{ bytesWritten: number; buffer: T }> {
-    const options =
-      typeof offsetOrOptions === 'object' ? offsetOrOptions : { offset: offsetOrOptions, length, position }
+    const options = partAndPlace(offsetOrOptions, length, position)
     this.mayWrite('write')
     const source = partOf(typeof data === 'string' ? Buffer.from(data) : data, options)
     const limits = limitsOf(this.fs, options)
@@ -342,6 +340,16 @@ function checkRange(offset: number, length: number): number {
   if (checkBytes('length', length) === 0) throw outOfRange('length', '>= 1', length)
   return offset + length
 }
+
+/** As in node:fs, null is as good as nothing. */
+const partAndPlace = <T extends { offset?: number; length?: number; position?: number | null }>(
+  offsetOrOptions: number | T | null | undefined,
+  length: number | null | undefined,
+  position: number | null | undefined,
+): T =>
+  typeof offsetOrOptions === 'object' && offsetOrOptions !== null
+    ? offsetOrOptions
+    : ({ offset: offsetOrOptions ?? 0, length: length ?? undefined, position } as T)
 
 function partOf(
   buffer: NodeJS.ArrayBufferView,

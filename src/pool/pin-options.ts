@@ -1,6 +1,7 @@
 /** Pin options: what is asked of a pin, and whether that can be. */
-import { checkBytes, checkChoice, outOfRange, systemError } from '../errors.ts'
+import { checkBytes, checkChoice, outOfRange, systemError, wrongType } from '../errors.ts'
 import type { WaitOptions } from '../files/file-system.ts'
+import { BUSY_POLICIES } from '../metadata/metadata.ts'
 import type { BusyPolicy } from '../metadata/metadata.ts'
 
 export interface PinOptions extends WaitOptions {
@@ -28,16 +29,24 @@ export interface PinOptions extends WaitOptions {
 
 /** TypeError, RangeError; EINVAL for what does not go together. */
 export function checkPinOptions(options: PinOptions, path: string): void {
-  const { offset, length, mode, longTerm, revocable, stable } = options
+  const { offset, length, mode, longTerm, revocable, stable, busy } = options
   checkBytes('offset', offset)
   if (checkBytes('length', length) < 1) throw outOfRange('length', '>= 1', length)
   if (mode !== 'read' && mode !== 'write') checkChoice('mode', mode, ['read', 'write'])
+  checkFlag('revocable', revocable)
+  checkFlag('longTerm', longTerm)
+  checkFlag('stable', stable)
+  if (busy !== undefined) checkChoice('busy', busy, BUSY_POLICIES)
   if (stable === true && mode === 'write')
     throw systemError('EINVAL', "a stable pin is for reading; take one with mode 'read'", { syscall: 'pin', path })
   if (longTerm === true && revocable === false) {
     const what = 'long-term pins must be revocable, since their lease may be revoked'
     throw systemError('EINVAL', what, { syscall: 'pin', path })
   }
+}
+
+function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value)
 }
 
 /** EROFS. */

@@ -29,6 +29,7 @@ import {
 import { OpenInode } from '../files/open-inode.ts'
 import { inodeAt, pathAt, placeOf } from '../files/paths.ts'
 import type { DirectoryEntry, Inode, RenameMode, XattrMode } from '../metadata/metadata.ts'
+import { checkEncoding, contentOf, wholeOf } from './content.ts'
 import type { File, RangeOptions } from './file.ts'
 import type { FileOwner, OpenFile } from './open-file.ts'
 import type { OpenMode } from './open-flags.ts'
@@ -141,10 +142,8 @@ export abstract class PoolTree {
   async readFile(path: string): Promise<Buffer>
   async readFile(path: string, encoding: BufferEncoding): Promise<string>
   async readFile(path: string, encoding?: BufferEncoding): Promise<Buffer | string> {
-    const whole = await usedFile(await this.open(path, 'r'), async (file) => {
-      const data = Buffer.allocUnsafe((await file.stat()).size)
-      return data.subarray(0, (await file.read(data, { position: 0 })).bytesRead)
-    })
+    checkEncoding(encoding)
+    const whole = await usedFile(await this.open(path, 'r'), wholeOf)
     return encoding === undefined ? whole : whole.toString(encoding)
   }
 
@@ -154,7 +153,7 @@ export abstract class PoolTree {
     data: NodeJS.ArrayBufferView | string,
     options: OpenOptions & { flags?: string } = {},
   ): Promise<void> {
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    const bytes = contentOf(data)
     await usedFile(await this.open(path, options.flags ?? 'w', options), async (file) => {
       for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, { offset: done })).bytesWritten
     })

@@ -243,6 +243,8 @@ describe('offsets and lengths', () => {
       code: 'ERR_INVALID_ARG_VALUE',
     })
     await assert.rejects(file.pin({ offset: 0, length: 1, mode: 'both' as never }), { name: 'TypeError' })
+    for (const odd of [{ busy: 'later' }, { revocable: 'no' }, { stable: 1 }, { longTerm: null }])
+      await assert.rejects(file.pin({ offset: 0, length: 1, mode: 'read', ...(odd as object) }), { name: 'TypeError' })
     await assert.rejects(file.configure({ busy: 'later' as never }), { name: 'TypeError' })
     await assert.rejects(pool.open('/file', 'rw'), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
     await assert.rejects(file.pin({ offset: 0, length: 1, mode: 'read', longTerm: true }), refused('EOPNOTSUPP'))
@@ -294,6 +296,28 @@ describe('offsets and lengths', () => {
     await checkSound(pool)
     await file.close()
   })
+})
+
+test('content of the wrong type, and an unknown encoding, are TypeErrors before the file is opened', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/file', 'abc')
+  for (const data of [undefined, null, 5, {}, [1, 2], new ArrayBuffer(2)] as unknown as string[])
+    await assert.rejects(pool.writeFile('/file', data), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
+  assert.equal(await pool.readFile('/file', 'utf8'), 'abc')
+  await assert.rejects(pool.writeFile('/new', 5 as unknown as string), TypeError)
+  assert.equal(await pool.exists('/new'), false)
+  await assert.rejects(pool.readFile('/file', {} as BufferEncoding), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(pool.setXattr('/file', 'user.a', 'b', 'odd' as 'set'), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(pool.readFile('/missing', 'utf9' as BufferEncoding), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+test('null is no offset, length or position of a read or write, as in node:fs', async (t) => {
+  const pool = await temporaryPool(t)
+  await using file = await pool.open('/file', 'w+')
+  assert.equal((await file.write('abc', null, null, null)).bytesWritten, 3)
+  assert.equal((await file.write(Buffer.from('def'), null)).bytesWritten, 3)
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(9), null, null, 1)
+  assert.equal(buffer.subarray(0, bytesRead).toString(), 'bcdef')
 })
 
 test('a pin of holes that are longer than memory is ENOMEM, and nothing stays pinned', async (t) => {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { systemError } from '../../src/errors.ts'
 import { createPool } from '../../src/index.ts'
+import type { Run } from '../../src/units.ts'
 import { mountTemporary } from '../device/mounted.ts'
 import type { MountedType } from '../device/mounted.ts'
 import { checkFilled, checkSound, fillPool, stamped } from '../support/stamps.ts'
@@ -55,6 +57,32 @@ describe('promise 7: no SIGBUS', () => {
     await checkFilled(pool)
     await sparse.allocate(0, 50 * BLOCK)
     await checkSound(pool)
+  })
+
+  test('an allocation of several runs that fails gives the host back what it got until then', async (t) => {
+    const pool = await temporaryPool(t)
+    const KIB = 1024
+    await pool.writeFile('/holed', Buffer.alloc(2048 * KIB, 1))
+    for (let at = 0; at < 2048; at += 512) await pool.punchHole('/holed', at * KIB, 256 * KIB)
+    await pool.reap()
+    await using file = await pool.open('/file', 'w')
+    const { device } = pool.fileSystem
+    const before = await pool.stats()
+    const got: Run[] = []
+    const allocate = device.allocate.bind(device)
+    t.mock.method(device, 'allocate', (run: Run) => {
+      if (got.length === 2) throw systemError('ENOSPC', 'the host is full', { syscall: 'fallocate' })
+      got.push(run)
+      allocate(run)
+    })
+    const discard = t.mock.method(device, 'discard')
+    await assert.rejects(file.allocate(0, before.freeBytes - before.reserveBytes), { code: 'ENOSPC' })
+    assert.equal(got.length, 2)
+    assert.deepEqual(
+      discard.mock.calls.map((call) => call.arguments[0]),
+      got,
+    )
+    assert.deepEqual(await pool.stats(), before)
   })
 
   test('a write that runs out of space says how much it wrote, and that is there', async (t) => {

@@ -84,14 +84,7 @@ export async function allocateRange(fs: FileSystem, open: OpenInode, allocation:
     await withSpace(fs, syscall, path, allocate).catch((error: unknown) => {
       if (!isBroken) throw error
     })
-    if (isBroken)
-      await untilUnbroken(
-        fs,
-        { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: end },
-        limits,
-        syscall,
-        path,
-      )
+    if (isBroken) await untilMayCopy(fs, open, open.size, end, { limits, syscall, path })
   } while (isBroken)
   if (ahead === 0) {
     open.preallocated = without(open.preallocated, range)
@@ -153,10 +146,9 @@ export async function writeGrowing(
     if (written >= 0) return written
     if (obstacle === 'stable')
       await makeWritable(fs, open, { start: at, end: at + data.length, limits, syscall: 'write', path })
-    if (obstacle === 'break') {
-      const claim = { kind: RecordKind.copy, ino: open.ino, offset: at, length: data.length }
-      await untilUnbroken(fs, claim, limits, 'write', path)
-    }
+    // Also a break of what lies between EOF and the data: that is zeroed.
+    if (obstacle === 'break')
+      await untilMayCopy(fs, open, Math.min(at, open.size), at + data.length, { limits, syscall: 'write', path })
   }
 }
 
@@ -174,10 +166,7 @@ export async function growTo(
       isDone = from >= size || copyUnderClaim(fs, open, from, size, (_, bytes) => bytes.fill(0)) === undefined
       return isDone ? Math.max(size, from) : undefined
     })
-    if (!isDone) {
-      const claim = { kind: RecordKind.copy, ino: open.ino, offset: open.size, length: 1 }
-      await untilUnbroken(fs, claim, limits, 'ftruncate', path)
-    }
+    if (!isDone) await untilMayCopy(fs, open, open.size, size, { limits, syscall: 'ftruncate', path })
   }
 }
 
@@ -233,6 +222,16 @@ function copyUnderClaim(
     releaseClaim(table, record, open.ino)
   }
 }
+
+/** After `copyUnderClaim` met a break: resolves when none is in the way of all that it would claim, bytes [start, end). */
+const untilMayCopy = (
+  fs: FileSystem,
+  { ino }: OpenInode,
+  start: number,
+  end: number,
+  { limits, syscall, path }: Pick<Allocation, 'limits' | 'syscall' | 'path'>,
+): Promise<void> =>
+  untilUnbroken(fs, { kind: RecordKind.copy, ino, offset: start, length: end - start }, limits, syscall, path)
 
 /** Gives the file blocks of its own where stable pins hold those of a range; they stay what they are, and go with the pins. */
 export async function makeWritable(

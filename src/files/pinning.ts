@@ -62,19 +62,30 @@ const flagsOf = ({ mode, longTerm, stable }: PinRange): number =>
  * Price of a single run that is not revocable: 0.1 µs when the range was pinned a moment ago; revocable: 0.6 µs when the
  * run was, else 2 µs for each run.
  */
-function tryPin(fs: FileSystem, open: OpenInode, range: PinRange, mayTrustAbsence: boolean): Pinned | PinObstacle {
+function tryPin(
+  fs: FileSystem,
+  open: OpenInode,
+  range: PinRange,
+  mayTrustAbsence: boolean,
+  path?: string,
+): Pinned | PinObstacle {
   const { offset, length } = range
   if (!open.isCached) return 'cold'
   if (offset + length > open.size) return 'end'
   const place = open.place(offset, length)
-  if (place === undefined) return tryPinScattered(fs, open, range, mayTrustAbsence)
+  if (place === undefined) return tryPinScattered(fs, open, range, mayTrustAbsence, path)
   const { table } = fs
   place.flags = flagsOf(range)
   const record = table.own.publishRun(place, place.start, place.count)
   const refusal = settle(table, record, place, open)
   if (refusal !== undefined) return refusal
-  if (range.revocable !== false) return revocably(fs, record, place)
-  return { record, content: place.view ?? open.makeView(place), views: undefined, writeBack: undefined }
+  try {
+    if (range.revocable !== false) return revocably(fs, record, place)
+    return { record, content: place.view ?? open.makeView(place), views: undefined, writeBack: undefined }
+  } catch (error) {
+    releaseClaim(table, record, open.ino)
+    throw error
+  }
 }
 
 function revocably(fs: FileSystem, record: number, place: Place): Pinned {
@@ -88,6 +99,7 @@ function tryPinScattered(
   open: OpenInode,
   range: PinRange,
   mayTrustAbsence: boolean,
+  path: string | undefined,
 ): Pinned | PinObstacle {
   const { offset, length } = range
   const { table } = fs
@@ -104,24 +116,41 @@ function tryPinScattered(
   const runs = runsOf(open, segments)
   const record = tryClaim(table, claim, runs, open)
   if (typeof record === 'string') return record
-  if (range.revocable === false) {
-    const buffers = segments.map(({ offset: at, length: bytes, extent }) => {
-      if (extent < 0) return pageAligned(bytes)
-      return new Uint8Array(open.memory(extent), at - open.extents[extent].fileBlock * BLOCK_SIZE, bytes)
+  const views: RunView[] = []
+  try {
+    if (range.revocable === false) {
+      const buffers = segments.map(({ offset: at, length: bytes, extent }) => {
+        if (extent < 0) return memoryFor(bytes, path)
+        return new Uint8Array(open.memory(extent), at - open.extents[extent].fileBlock * BLOCK_SIZE, bytes)
+      })
+      return { record, content: buffers, views: undefined, writeBack: undefined }
+    }
+    for (const run of runs) views.push(fs.runViews.take(run))
+    let next = 0
+    const wanted = range.withoutHoles === true ? segments.filter(({ extent }) => extent >= 0) : segments
+    const buffers = wanted.map((segment) => {
+      if (segment.extent < 0) return memoryFor(segment.length, path)
+      return new Uint8Array(views[next++].memory, segment.offset % BLOCK_SIZE, segment.length)
     })
-    return { record, content: buffers, views: undefined, writeBack: undefined }
+    return { record, content: buffers, views, writeBack: undefined }
+  } catch (error) {
+    for (const view of views) fs.runViews.revoke(view)
+    releaseClaim(table, record, open.ino)
+    throw error
   }
-  const views = runs.map((run) => fs.runViews.take(run))
-  let next = 0
-  const wanted = range.withoutHoles === true ? segments.filter(({ extent }) => extent >= 0) : segments
-  const buffers = wanted.map((segment) => {
-    if (segment.extent < 0) return pageAligned(segment.length)
-    return new Uint8Array(views[next++].memory, segment.offset % BLOCK_SIZE, segment.length)
-  })
-  return { record, content: buffers, views, writeBack: undefined }
 }
 
-/** Pins, waiting for what has to be waited for. ERANGE past EOF, ENOSPC, ETIMEDOUT with holders, AbortError. */
+/** Zeroed memory of a pin's own: for a hole, or a copy. A range may be far longer than memory: ENOMEM. */
+export function memoryFor(length: number, path: string | undefined): Uint8Array<ArrayBuffer> {
+  try {
+    return pageAligned(length)
+  } catch (cause) {
+    const what = `there is no memory for ${length} bytes of holes, or of a copy; pin less at once (seekData() finds what has blocks)`
+    throw systemError('ENOMEM', what, { syscall: 'pin', path, cause })
+  }
+}
+
+/** Pins, waiting for what has to be waited for. ERANGE past EOF, ENOSPC, ENOMEM (holes longer than memory), ETIMEDOUT with holders, AbortError. */
 export async function pinRange(
   fs: FileSystem,
   open: OpenInode,
@@ -133,7 +162,7 @@ export async function pinRange(
   const turn = fs.turnIfDue()
   if (turn !== undefined) await turn
   for (let isFresh = false; ;) {
-    const outcome = tryPin(fs, open, range, isFresh)
+    const outcome = tryPin(fs, open, range, isFresh, path)
     if (typeof outcome !== 'string') return outcome
     if (outcome === 'end' && isFresh) throw pastEnd(open, range, path)
     if (outcome === 'break') {
@@ -174,7 +203,7 @@ export function pinKnown(fs: FileSystem, open: OpenInode, range: PinRange): Pinn
 
 /** Pins without waiting: EAGAIN where `pinRange` would wait for a change, an allocation or a remote store; ERANGE past EOF. */
 export function pinRangeNow(fs: FileSystem, open: OpenInode, range: PinRange, path: string | undefined): Pinned {
-  const outcome = tryPin(fs, open, range, false)
+  const outcome = tryPin(fs, open, range, false, path)
   return typeof outcome === 'string' ? pinAfterLook(fs, open, range, path, outcome) : outcome
 }
 
@@ -192,7 +221,7 @@ function pinAfterLook(
       break
     if (outcome === 'end' && tries > 0) throw pastEnd(open, range, path)
     if (open.refreshNow(fs) !== true) break
-    outcome = tryPin(fs, open, range, true)
+    outcome = tryPin(fs, open, range, true, path)
   }
   if (typeof outcome !== 'string') return outcome
   if (outcome === 'end') throw pastEnd(open, range, path)

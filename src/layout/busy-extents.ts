@@ -56,20 +56,23 @@ export async function reclaimBusyExtents(work: Reclaiming): Promise<number | und
   if (!reclaimLock.tryLock()) return undefined
   try {
     let freed = 0
-    for (let after = -1; ;) {
-      const batch = (await metadata.busyExtents(BATCH)).filter((extent) => extent.id > after)
+    // All of them, however many of the older ones are held: what is held may stay so for long.
+    for (let after = 0; ;) {
+      const page = { after, limit: BATCH }
+      const batch = await metadata.busyExtents(page)
       if (batch.length === 0) return freed
-      after = batch[batch.length - 1].id
       await metadata.sync()
       const unclaimed = batch.filter((extent) => isIdle(table, extent))
-      const stillBusy = new Set((await metadata.busyExtentsToFree(BATCH)).map((extent) => extent.id))
+      const stillBusy = new Set((await metadata.busyExtentsToFree(page)).map((extent) => extent.id))
       const idle = unclaimed.filter((extent) => stillBusy.has(extent.id))
-      if (idle.length === 0) return freed
-      for (const run of merged(idle)) device.discard(run)
-      await device.flush()
-      await metadata.release(idle.map((extent) => extent.id))
-      freed += idle.reduce((sum, extent) => sum + extent.count, 0)
+      if (idle.length > 0) {
+        for (const run of merged(idle)) device.discard(run)
+        await device.flush()
+        await metadata.release(idle.map((extent) => extent.id))
+        freed += idle.reduce((sum, extent) => sum + extent.count, 0)
+      }
       if (batch.length < BATCH) return freed
+      after = batch[batch.length - 1].id
     }
   } finally {
     reclaimLock.unlock()

@@ -18,7 +18,7 @@ export type Piece = readonly DeviceBytes[]
 
 /** Everything that has left its file and is not free yet. */
 export async function piecesThatLeft(metadata: Metadata): Promise<Piece[]> {
-  const busy = await metadata.busyExtents(Number.MAX_SAFE_INTEGER)
+  const busy = await metadata.busyExtents({ limit: Number.MAX_SAFE_INTEGER })
   const lost = await metadata.lostAndFound()
   const extents = busy.map(({ start, count }) => [{ start: start * BLOCK_SIZE, end: (start + count) * BLOCK_SIZE }])
   return [...extents, ...lost.map((file) => deviceBytesOf(file.extents))]

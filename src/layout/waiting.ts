@@ -42,6 +42,8 @@ export class Waiting {
   readonly #watchers = new Set<() => void>()
   /** Ends each wait that is under way. */
   readonly #ends = new Set<(error: Error) => void>()
+  /** What waits end with once the participant leaves. */
+  #left: (() => Error) | undefined
   readonly #stuck: StuckWaits
 
   constructor(table: PinTable, stuck = new StuckWaits(table.clock)) {
@@ -63,6 +65,8 @@ export class Waiting {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const { signal, deadlineMs } = limits
     if (signal?.aborted === true) return Promise.reject(signal.reason)
+    // Nobody rings any more, and the table goes: a timer would find none.
+    if (this.#left !== undefined) return Promise.reject(this.#left())
     const { clock } = this.#table
     const whole = limits.partOf ?? { limits, onTimeout }
     const watch = this.#stuck.begin(whole.limits, whole.onTimeout)
@@ -129,8 +133,9 @@ export class Waiting {
     return () => void this.#watchers.delete(watcher)
   }
 
-  /** Rejects every wait under way: the participant leaves. */
+  /** Rejects every wait that is under way, and each that would begin later: the participant leaves. */
   end(error: () => Error): void {
+    this.#left = error
     for (const end of [...this.#ends]) end(error())
   }
 

@@ -34,7 +34,7 @@ export class BlockPlaces {
     this.#busy = db.prepare(
       `SELECT b.start, b.count, b.id, ${lastEnd('extents', 'device_block', end)} > b.start, ` +
         `${lastEnd('busy', 'start', 'b.start')} > b.start OR (SELECT max(start) FROM busy WHERE start < ${end}) > b.start, ` +
-        `${lastEnd('free', 'start', end)} > b.start FROM busy b ORDER BY b.id LIMIT ?`,
+        `${lastEnd('free', 'start', end)} > b.start FROM busy b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
     )
     this.#busy.setReturnArrays(true)
   }
@@ -46,9 +46,9 @@ export class BlockPlaces {
       if (end !== null && end > start) throw contradiction(start, what, PLACES[at])
   }
 
-  /** The oldest busy extents; EUCLEAN when one of them shares a block with anything else. */
-  busyExtents(limit: number): BusyExtent[] {
-    const rows = this.#busy.all(limit) as unknown as number[][]
+  /** Busy extents with ids above `after`, oldest first; EUCLEAN when one of them shares a block with anything else. */
+  busyExtents(after: number, limit: number): BusyExtent[] {
+    const rows = this.#busy.all(after, limit) as unknown as number[][]
     return rows.map(([start, count, id, ...isElsewhere]) => {
       const at = isElsewhere.indexOf(1)
       if (at >= 0) throw contradiction(start, 'is busy', PLACES[at])

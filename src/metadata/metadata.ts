@@ -18,7 +18,7 @@ import type { BlockCount, DeviceBlock, Extent, FileBlock, FileRange, InodeNumber
 import type { Alone, LateCommits } from './late-commits.ts'
 import type { Along, CreateRequest, LinkRequest, RenameRequest, UnlinkRequest } from './name-requests.ts'
 import type { BusyPolicy, DaxMode } from './policies.ts'
-import type { BusyExtent, Space, Tenancy } from './space-views.ts'
+import type { BusyExtent, BusyPage, Space, Tenancy } from './space-views.ts'
 import type { Tree } from './tree.ts'
 
 export type { ChangeMarks } from './change-marks.ts'
@@ -26,7 +26,7 @@ export type { Alone, LateCommits } from './late-commits.ts'
 export * from './limits.ts'
 export type * from './name-requests.ts'
 export * from './policies.ts'
-export type { BusyExtent, Space, Tenancy } from './space-views.ts'
+export type { BusyExtent, BusyPage, Space, Tenancy } from './space-views.ts'
 
 export interface PoolProperties {
   readonly uuid: string
@@ -303,10 +303,10 @@ export interface Metadata {
   space(): Promise<Space>
   /** Takes single free blocks, the reserve included, out as busy extents of one block each. ENOSPC. */
   reserve(count: number, prepare: (runs: readonly Run[]) => void, patience?: Patience): Promise<BusyExtent[]>
-  /** Busy extents, oldest first. Default limit 4096. */
-  busyExtents(limit?: number): Promise<BusyExtent[]>
+  /** Busy extents, oldest first. */
+  busyExtents(page?: BusyPage): Promise<BusyExtent[]>
   /** The same, for who is about to discard them: EUCLEAN when one of them shares a block with a file, or with anything else. */
-  busyExtentsToFree(limit: number): Promise<BusyExtent[]>
+  busyExtentsToFree(page: BusyPage): Promise<BusyExtent[]>
   /** Makes busy extents, discarded and flushed by the caller, free; ids that are gone are passed over. EUCLEAN: as before. */
   release(ids: readonly number[], patience?: Patience): Promise<void>
   /** Runs of free space, ascending (recovery discards them after a power failure). */

@@ -26,3 +26,9 @@ export type Tenancy = Run &
     /** Of a file; `isLost`: of one in /lost+found. `fileBlock`: which block of it the first one is. */
     | { readonly use: 'file'; readonly ino: InodeNumber; readonly fileBlock: FileBlock; readonly isLost: boolean }
   )
+
+/** A part of the busy extents, which are in the order of their ids: those above `after` (default 0), at most `limit` (default 4096). */
+export interface BusyPage {
+  readonly after?: number
+  readonly limit?: number
+}

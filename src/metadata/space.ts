@@ -15,8 +15,10 @@ import type { Run } from '../units.ts'
 import { BlockPlaces, possibleRun } from './block-places.ts'
 import { counted, theRow } from './damage.ts'
 import { joinedRuns, makeRun } from './extent-arithmetic.ts'
-import type { BusyExtent, Space } from './metadata.ts'
+import type { BusyExtent, BusyPage, Space } from './metadata.ts'
 import { reserveOf } from './reserve.ts'
+
+const BUSY_PAGE = 4096
 
 /** By how much the counts of blocks change; that of files is the inode table's. */
 export type SpaceChange = Partial<Record<'free' | 'mapped' | 'busy' | 'sequestered', number>>
@@ -66,7 +68,7 @@ export class SpaceTable {
     this.#freeRuns = prepare('SELECT start, count FROM free ORDER BY start')
     this.#insertBusy = prepare('INSERT INTO busy (start, count) VALUES (?, ?)')
     this.#busyById = prepare('SELECT start, count FROM busy WHERE id = ?')
-    this.#busyRows = prepare('SELECT start, count, id FROM busy ORDER BY id LIMIT ?')
+    this.#busyRows = prepare('SELECT start, count, id FROM busy WHERE id > ? ORDER BY id LIMIT ?')
     this.#deleteBusy = prepare('DELETE FROM busy WHERE id = ?')
     this.#takeBusyBlock = prepare('DELETE FROM busy WHERE start = ? AND count = 1')
   }
@@ -160,14 +162,14 @@ export class SpaceTable {
     return { id: Number(lastInsertRowid), ...run }
   }
 
-  busyExtents(limit: number): BusyExtent[] {
-    const rows = this.#busyRows.all(limit) as unknown as [number, number, number][]
+  busyExtents({ after = 0, limit = BUSY_PAGE }: BusyPage): BusyExtent[] {
+    const rows = this.#busyRows.all(after, limit) as unknown as [number, number, number][]
     return rows.map(([start, count, id]) => Object.assign(possibleRun(start, count), { id }))
   }
 
   /** The same; EUCLEAN when one of them shares a block with anything else. */
-  busyExtentsToFree(limit: number): BusyExtent[] {
-    return this.#places.busyExtents(limit)
+  busyExtentsToFree({ after = 0, limit = BUSY_PAGE }: BusyPage): BusyExtent[] {
+    return this.#places.busyExtents(after, limit)
   }
 
   /** Takes a busy extent out of the table; undefined when it is gone. */

@@ -214,12 +214,12 @@ export class SqliteStore implements contract.Metadata {
     return this.#connection.write('reserve', body, patience)
   }
 
-  busyExtents(limit = 4096): Promise<contract.BusyExtent[]> {
-    return this.read('busy', () => this.#tables.space.busyExtents(limit))
+  busyExtents(page: contract.BusyPage = {}): Promise<contract.BusyExtent[]> {
+    return this.read('busy', () => this.#tables.space.busyExtents(page))
   }
 
-  busyExtentsToFree(limit: number): Promise<contract.BusyExtent[]> {
-    return this.read('busy', () => this.#tables.space.busyExtentsToFree(limit))
+  busyExtentsToFree(page: contract.BusyPage): Promise<contract.BusyExtent[]> {
+    return this.read('busy', () => this.#tables.space.busyExtentsToFree(page))
   }
 
   release(ids: readonly number[], patience?: contract.Patience): Promise<void> {

@@ -9,15 +9,15 @@ import type { FileSystem } from '../files/file-system.ts'
 import { allocateRange } from '../files/growth.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import type { PinRange } from '../files/pinning.ts'
+import { memoryFor } from '../files/pinning.ts'
 import { RecordFlag } from '../layout/format.ts'
 import type { Limits } from '../layout/waiting.ts'
-import { pageAligned } from '../platform/page-aligned.ts'
 
 /** Tries of a write-back that meets a change being committed: each look takes a change of another process further. */
 const WRITE_BACK_TRIES = 1000
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
-/** A copy of the range; for a write pin its holes get blocks now, so that the write-back cannot run out of space. ERANGE past EOF, ENOSPC. */
+/** A copy of the range; for a write pin its holes get blocks now, so that the write-back cannot run out of space. ERANGE past EOF, ENOSPC, ENOMEM. */
 export async function bounceOf(
   fs: FileSystem,
   open: OpenInode,
@@ -27,7 +27,7 @@ export async function bounceOf(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { offset, length } = range
   await mustRefresh(fs, open, 'pin', path)
-  const copy = pageAligned(offset + length <= open.size ? length : 0)
+  const copy = memoryFor(offset + length <= open.size ? length : 0, path)
   if (copy.length === 0 || (await readInto(fs, open, copy, offset, limits, path)) < length) {
     const what = `bytes ${offset}-${offset + length} are not all within the file, which has ${open.size}; grow it first`
     throw systemError('ERANGE', what, { syscall: 'pin', path })

@@ -44,7 +44,7 @@ export class File extends LeasedFile {
    * Pins a byte range: its blocks stay the file's content, or become lost+found's, until release; nobody else gets them
    * (promise 1). All of it or nothing (promise 9). Waits while a layout change of the range is under way.
    *
-   * ERANGE past EOF · ENOSPC (a write pin over a hole) · ETIMEDOUT with `holders` · AbortError · EBADF (write pin of a
+   * ERANGE past EOF · ENOSPC (a write pin over a hole) · ENOMEM (holes longer than memory) · ETIMEDOUT with `holders` · AbortError · EBADF (write pin of a
    * file opened for reading) · EROFS (a pool opened for reading only) · EOPNOTSUPP, ESTALE (`longTerm`). Price: 2 µs and 2 µs a
    * run; with `revocable: false` 0.3 µs.
    */

@@ -7,6 +7,7 @@
  * while this process was stopped, is made up for by the next. Who died between setting `rung` and ringing would keep all
  * others from ringing: each LOOK_MS the holder of a lease answers for it, and sees whether who asked is dead.
  */
+import { systemError } from '../errors.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import type { FileSystem } from '../files/file-system.ts'
 import { untilUnbroken } from '../files/file-system.ts'
@@ -56,6 +57,7 @@ export class OwnLeases {
   readonly #entries = new Set<Entry>()
   #cancelLook: (() => void) | undefined
   readonly #endWatch: () => void
+  #isClosed = false
 
   constructor(fs: FileSystem) {
     this.#fs = fs
@@ -74,6 +76,7 @@ export class OwnLeases {
     const { table } = fs
     const { offset, length, isExclusive } = leasing
     for (let tries = 0; ;) {
+      if (this.#isClosed) throw systemError('EBADF', 'the pool was closed meanwhile', { syscall: 'lease', path })
       const record = publishLease(table, { ino: open.ino, ...leasing })
       const others = leasesOf(table, open.ino, offset, offset + length).filter(
         (lease) => !(lease.slot === table.own.index && lease.record === record),
@@ -145,8 +148,9 @@ export class OwnLeases {
     return lease.state === 'revoked'
   }
 
-  /** Ends all leases, and the watch. */
+  /** Ends all leases, and the watch; none is granted from here on. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#endWatch()
     this.#cancelLook?.()
     for (const { lease } of [...this.#entries]) await lease.release()

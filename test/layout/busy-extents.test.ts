@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Device } from '../../src/device/device.ts'
 import type { Reclaiming } from '../../src/layout/busy-extents.ts'
 import { reclaimBusyExtents } from '../../src/layout/busy-extents.ts'
-import type { BusyExtent, Metadata } from '../../src/metadata/metadata.ts'
+import type { BusyExtent, BusyPage, Metadata } from '../../src/metadata/metadata.ts'
 import { claimOf, run, World } from './world.ts'
 
 /** Busy extents in a list, and a record of what is done to them in which order. */
@@ -13,6 +13,8 @@ function reclaiming(extents: readonly { id: number; start: number; count: number
   const log: string[] = []
   let busy = extents as readonly BusyExtent[]
   let isLocked = false
+  const pageOf = ({ after = 0, limit }: BusyPage): readonly BusyExtent[] =>
+    busy.filter(({ id }) => id > after).slice(0, limit)
   const subject = {
     world,
     table,
@@ -30,10 +32,10 @@ function reclaiming(extents: readonly { id: number; start: number; count: number
     work: {
       table,
       metadata: {
-        busyExtents: async () => busy,
-        busyExtentsToFree: async () => {
+        busyExtents: async (page: BusyPage) => pageOf(page),
+        busyExtentsToFree: async (page: BusyPage) => {
           subject.refuse()
-          return busy
+          return pageOf(page)
         },
         sync: async () => {
           log.push('sync')
@@ -92,6 +94,23 @@ test('promise 1: a reserved block that becomes part of a file while a pass runs 
   }
   assert.equal(await reclaimBusyExtents(subject.work), 0)
   assert.deepEqual(subject.log, ['sync'])
+})
+
+test('promise 1: busy extents are freed however many older ones are held', async () => {
+  const held = Array.from({ length: 9000 }, (_, i) => ({ id: i + 1, start: 2 * i, count: 1 }))
+  const idle = [
+    { id: 9001, start: 20_000, count: 5 },
+    { id: 9002, start: 20_005, count: 2 },
+  ]
+  const { work, log, table } = reclaiming([...held, ...idle])
+  const record = table.own.publish(claimOf({ ino: 7 }), [{ ...run(0), count: 18_000 as never }])
+  assert.equal(await reclaimBusyExtents(work), 7)
+  assert.deepEqual(
+    log.filter((step) => step !== 'sync'),
+    ['discard 20000+7', 'flush', 'release 9001 9002'],
+  )
+  table.own.release(record)
+  assert.equal(await reclaimBusyExtents(work), 9000)
 })
 
 test('one participant at a time reclaims, and a pass that fails gives the lock back', async () => {

@@ -138,3 +138,13 @@ test('what the condition throws is what the wait rejects with', async () => {
     broken,
   )
 })
+
+test('who has left waits no more, not even who begins to wait after that', async () => {
+  const { world, door, isIdle } = waiting()
+  const wait = door.until(isIdle, FAR, late)
+  const left = new Error('left')
+  door.end(() => left)
+  await assert.rejects(wait, left)
+  await assert.rejects(door.until(isIdle, FAR, late), left)
+  assert.equal(world.clock.timers, 0, 'nothing looks at a table that may be gone')
+})

@@ -86,9 +86,23 @@ export function spaceConformance(name: string, make: MakeMetadata): void {
         ids.toSorted((a, b) => a - b),
       )
       assert.deepEqual(
-        (await metadata.busyExtents(2)).map(({ id }) => id),
+        (await metadata.busyExtents({ limit: 2 })).map(({ id }) => id),
         ids.slice(0, 2),
       )
+    })
+
+    test('busy extents are told page by page, also to who frees them', async (t) => {
+      const { metadata } = await made(t, make, 8)
+      await metadata.reserve(5, nothing)
+      const ids = (await metadata.busyExtents()).map(({ id }) => id)
+      const page = { after: ids[1], limit: 2 }
+      for (const extents of [await metadata.busyExtents(page), await metadata.busyExtentsToFree(page)]) {
+        assert.deepEqual(
+          extents.map(({ id }) => id),
+          ids.slice(2, 4),
+        )
+      }
+      assert.deepEqual(await metadata.busyExtents({ after: ids[4] }), [])
     })
 
     test('mapped runs are merged over files, ascending', async (t) => {

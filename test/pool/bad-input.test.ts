@@ -296,6 +296,23 @@ describe('offsets and lengths', () => {
   })
 })
 
+test('a pin of holes that are longer than memory is ENOMEM, and nothing stays pinned', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/file', 'abc')
+  await using file = await pool.open('/file', 'r+')
+  const length = 2 ** 43
+  await file.truncate(length)
+  const tooMuch = refused('ENOMEM', /pin less/)
+  for (const more of [{}, { revocable: false }, { stable: true }])
+    await assert.rejects(file.pin({ offset: 0, length, mode: 'read', ...more }), tooMuch)
+  assert.throws(() => file.pinSync({ offset: 0, length, mode: 'read' }), tooMuch)
+  assert.deepEqual(await pool.pins(), [])
+  await file.configure({ dax: 'never' })
+  await assert.rejects(file.pin({ offset: 0, length, mode: 'read' }), tooMuch)
+  await file.truncate(0, { busy: 'fail' })
+  await pool.close()
+})
+
 describe('names', () => {
   test('empty, dots, NUL, too long, not Unicode: refused by every operation that makes or takes one', async (t) => {
     const pool = await temporaryPool(t)

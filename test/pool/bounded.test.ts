@@ -1,7 +1,9 @@
 /** Promise 4, across processes: what waits ends by its timeout or its signal, names the holders, and has changed nothing. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BusyOptions, Holder, Pool } from '../../src/index.ts'
+import type { BusyOptions, File, Holder, Pool } from '../../src/index.ts'
+import { BreakState } from '../../src/layout/format.ts'
+import type { InodeNumber } from '../../src/units.ts'
 import { startProcess } from '../support/participant.ts'
 import { sharedProcess } from '../support/participants.ts'
 import { checkSound, stamped } from '../support/stamps.ts'
@@ -39,6 +41,15 @@ const LOCKED: Record<string, Wait> = {
   },
 }
 delete LOCKED['flushDma']
+
+/** To 3 MiB, over a change of [1 MiB, 2 MiB). */
+const GROWING: Record<string, (file: File, options: { timeoutMs?: number; signal?: AbortSignal }) => Promise<unknown>> =
+  {
+    'a truncate to a larger size': (file, options) => file.truncate(3 << 20, options),
+    'a write far behind the end': (file, options) =>
+      file.write(Buffer.alloc(BLOCK, 1), { position: (3 << 20) - BLOCK, ...options }),
+    'an allocation behind the end': (file, options) => file.allocate(0, 3 << 20, options),
+  }
 
 async function filesOf(pool: Pool): Promise<void> {
   await pool.writeFile('/file', content)
@@ -242,6 +253,34 @@ describe('promise 4: bounded', async () => {
     await checkSound(pool)
   })
 
+  for (const [what, grow] of Object.entries(GROWING)) {
+    test(`${what} waits for a change that its process does not commit no longer than its timeout, and does not spin`, async (t) => {
+      const pool = await temporaryPool(t, { sizeBytes: 8 << 20 })
+      await pool.writeFile('/file', 'abc')
+      await using file = await pool.open('/file', 'r+')
+      const changer = await openedAgain(t, pool)
+      const { table } = changer.fileSystem
+      const broken = table.publishBreak(file.ino as InodeNumber, 1 << 20, 2 << 20, BreakState.committing)
+      const cpu = process.cpuUsage()
+      // The signal is for the test: without it, one that waits for ever would.
+      const limits = { timeoutMs: 500, signal: AbortSignal.timeout(10_000) }
+      await assert.rejects(grow(file, limits), (error: Failure) => {
+        assert.equal(error.code, 'ETIMEDOUT', error.stack)
+        assert.deepEqual(
+          error.holders?.map(({ kind, slot, offset }) => [kind, slot, offset]),
+          [['change', table.own.index, 1 << 20]],
+        )
+        return true
+      })
+      const { user, system } = process.cpuUsage(cpu)
+      assert.ok(user + system < 400_000, `it waits, it does not spin: ${user + system} µs`)
+      assert.equal((await file.stat()).size, 3)
+      table.takeBreakBack(broken!)
+      await grow(file, {})
+      assert.equal((await file.stat()).size, 3 << 20)
+    })
+  }
+
   test('closing the pool ends what waits for the metadata with an error as well, and changes nothing', async (t) => {
     const pool = await temporaryPool(t)
     await filesOf(pool)
@@ -263,6 +302,34 @@ describe('promise 4: bounded', async () => {
     await stopped.kill()
     await checkUnchanged(pool)
     assert.equal((await pool.stats()).participants, 1)
+  })
+
+  test('closing the pool ends what is about to wait, or takes a lease, with an error, and nothing comes after', async (t) => {
+    const pool = await temporaryPool(t)
+    await filesOf(pool)
+    const leaving = await openedAgain(t, pool)
+    await using held = await pool.open('/file', 'r')
+    using _ = await held.pin({ offset: 0, length: BLOCK, mode: 'read' })
+    const file = await leaving.open('/file', 'r+')
+    const ends: Promise<PromiseSettledResult<unknown>[]>[] = []
+    const closing = leaving.close()
+    // From the close on, each microtask a little later than the one before.
+    for (let i = 0; i < 200; i++) {
+      const options = { busy: 'wait', timeoutMs: 60_000 } as const
+      // One that is granted before the close has come to the leases is released by it.
+      file.lease({ type: 'layout', onRecall: () => {} }).catch(({ code }: Failure) => assert.equal(code, 'EBADF'))
+      ends.push(Promise.allSettled([file.truncate(0, options), file.flushDma()]))
+      await Promise.resolve()
+    }
+    await closing
+    for (const end of (await Promise.all(ends)).flat()) {
+      assert.equal(end.status, 'rejected')
+      assert.equal((end.reason as Failure).code, 'EBADF', (end.reason as Failure).stack)
+    }
+    // A timer of theirs would find no table, and end the process.
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    await checkUnchanged(pool)
+    assert.deepEqual([await pool.leases(), (await pool.stats()).participants], [[], 1])
   })
 
   test('closing the pool ends what waits in it with an error', async (t) => {

@@ -59,11 +59,12 @@ function resolvedOr(path: string): string {
 
 /**
  * The path of a directory to mount on, which need not be empty. ENOENT, ENOTDIR; ENOTCONN: the server of an earlier mount
- * died; EBUSY: a pool is mounted there.
+ * died; EBUSY: a pool is mounted there; EINVAL: it is the root.
  */
 export function requireMountPoint(dir: string): string {
   const path = mountPointPath(dir)
   const detail = { syscall: 'mount', path: dir }
+  mustNotBeRoot(path, detail)
   if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
     const what =
       serverOf(path) === undefined && process.getuid?.() === 0
@@ -82,11 +83,20 @@ export function requireMountPoint(dir: string): string {
   return path
 }
 
-/** What is mounted on a directory, which must be a pool. EINVAL: none is. */
+/**
+ * What is mounted over the root is reached by no path: a path begins below it. And umount2(2) of the root makes read-only
+ * what it is.
+ */
+function mustNotBeRoot(path: string, detail: { syscall: string; path: string }): void {
+  if (path === '/') throw systemError('EINVAL', 'the root directory can be neither covered nor unmounted', detail)
+}
+
+/** What is mounted on a directory, which must be a pool. EINVAL: none is; to unmount, also: it is the root. */
 export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): MountEntry {
   const path = mountPointPath(dir)
   const entry = mountedAt(path)
   const detail = { syscall, path: dir }
+  if (syscall === 'umount') mustNotBeRoot(path, detail)
   if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
   if (entry.type === FILE_SYSTEM_TYPE) return entry
   throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use ${syscall}(8)`, detail)

@@ -28,6 +28,8 @@ export interface ServerEvents {
   readonly onReady: () => void
   /** Something to tell whoever looks after the mount. */
   readonly onTrouble: (words: string) => void
+  /** The next step is to mount: from here on there is something to take off. */
+  readonly onMount: () => void
   /** Aborted: leave at once, whoever uses the mount. They get ENOTCONN. */
   readonly leave: AbortSignal
 }
@@ -39,6 +41,7 @@ export async function serveMount(settings: ServerSettings, events: ServerEvents)
   try {
     const { metadata, table, isReadOnly } = pool.fileSystem
     const late = isReadOnly ? undefined : metadata.commitLate?.(new Solitude(table))
+    events.onMount()
     const fd = attach({ source: settings.pool, dir, options })
     let mounted: Mounted | undefined
     const session = new Session({

@@ -162,6 +162,8 @@ test('what is missing for a mount is said', { skip }, async (t) => {
   writeFileSync(join(directory, 'file'), '')
   await assert.rejects(mount(pool, join(directory, 'file')), { code: 'ENOTDIR' })
   await assert.rejects(mount(pool, pool.path), { code: 'EINVAL', message: /cover the pool/ })
+  await assert.rejects(mount(pool, '/'), { code: 'EINVAL', message: /the root/ })
+  await assert.rejects(unmount('/'), { code: 'EINVAL', message: /the root/ })
   mkdirSync(join(directory, 'empty'))
   await assert.rejects(mount(join(directory, 'empty'), join(directory, 'empty')), { code: 'EINVAL' })
   await assert.rejects(mount(directory, join(directory, 'empty')), { code: 'ENOENT', message: /no pool/ })

@@ -74,10 +74,13 @@ test('what a shortcut asks for again and again is pinned once for all of a milli
   assert.equal(Buffer.concat(recent.whole('/b', 5000)!.source.views(0, 12)).toString(), 'content of b')
   await nextTurn()
   assert.equal(own.live, 0, 'once is not again')
-  // On a busy machine a turn may take longer than a millisecond.
+  // On a busy machine a turn may take longer than a millisecond, and the head is good for a second.
   await until('it is kept for another turn', async () => {
-    recent.whole('/b', 5000)
-    await nextTurn()
+    mayBeShortened(recent, '/b')
+    for (let asked = 0; asked < 2; asked++) {
+      recent.whole('/b', 5000)
+      await nextTurn()
+    }
     return own.live === 1
   })
   await until('it is let go', () => own.live === 0)

@@ -78,11 +78,11 @@ export const create: Operation = (mounted, request) => {
   const { uid, gid, umask: taken } = ownerOf(mounted, request, umask)
   const what = { kind: 'file', mode: mode & PERMISSION_BITS, uid, gid, umask: taken } as const
   const opened = makeOpenNow(mounted.fs, { parent, name }, what)
-  return opened === undefined ? createSlowly(mounted, request, asked) : answerCreated(mounted, parent, opened)
+  return opened === undefined ? createSlowly(mounted, request, asked) : answerCreated(mounted, opened)
 }
 
-function answerCreated(mounted: Mounted, parent: InodeNumber, made: OpenInode): Reply {
-  const entry = entryOf(mounted, parent, made.inode)
+function answerCreated(mounted: Mounted, made: OpenInode): Reply {
+  const entry = entryOf(mounted, made.inode)
   const opened = handleOfNew(mounted, made)
   return short((bytes, at) => writeCreated(bytes, entry, opened, at))
 }
@@ -109,7 +109,7 @@ async function createAt(
   const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
   const parent: InodeNumber = request.nodeId
   const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
-  return answerCreated(mounted, parent, opened)
+  return answerCreated(mounted, opened)
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */

@@ -39,6 +39,12 @@ function mountEntries(): MountEntry[] {
 /** What was mounted on the directory last; undefined: nothing. */
 export const mountedAt = (dir: string): MountEntry | undefined => mountEntries().findLast((entry) => entry.dir === dir)
 
+/** Directories below it that something is mounted on. */
+export const mountedBelow = (dir: string): string[] =>
+  mountEntries()
+    .map((entry) => entry.dir)
+    .filter((each) => each.startsWith(`${dir}/`))
+
 /** The path without symlinks of a directory that may be a mount, dead or alive: its parent is resolved, not itself. */
 export function mountPointPath(dir: string): string {
   const absolute = resolve(dir)
@@ -65,13 +71,7 @@ export function requireMountPoint(dir: string): string {
   const path = mountPointPath(dir)
   const detail = { syscall: 'mount', path: dir }
   mustNotBeRoot(path, detail)
-  if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
-    const what =
-      serverOf(path) === undefined && process.getuid?.() === 0
-        ? 'the process that served the pool mounted here has ended'
-        : 'a pool is mounted here already'
-    throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
-  }
+  mustNotBeMounted(path, detail)
   let isDirectory: boolean
   try {
     isDirectory = statSync(path).isDirectory()
@@ -81,6 +81,16 @@ export function requireMountPoint(dir: string): string {
   }
   if (!isDirectory) throw systemError('ENOTDIR', 'only on a directory can be mounted', detail)
   return path
+}
+
+/** EBUSY: a pool is mounted there. */
+export function mustNotBeMounted(path: string, detail: { syscall: string; path: string }): void {
+  if (mountedAt(path)?.type !== FILE_SYSTEM_TYPE) return
+  const what =
+    serverOf(path, process.pid) === undefined && process.getuid?.() === 0
+      ? 'the process that served the pool mounted here has ended'
+      : 'a pool is mounted here already'
+  throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
 }
 
 /**

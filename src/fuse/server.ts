@@ -10,6 +10,7 @@ import { openPool } from '../index.ts'
 import { Solitude } from '../layout/solitude.ts'
 import { attach, detach } from './attach.ts'
 import { serve } from './loop.ts'
+import { mustNotBeMounted } from './mount-point.ts'
 import { createMounted, endMounted, operations, wantedFlags } from './operations.ts'
 import type { MountOptions } from './options.ts'
 import type { Mounted } from './request.ts'
@@ -41,6 +42,8 @@ export async function serveMount(settings: ServerSettings, events: ServerEvents)
   try {
     const { metadata, table, isReadOnly } = pool.fileSystem
     const late = isReadOnly ? undefined : metadata.commitLate?.(new Solitude(table))
+    // The starter has looked, too, but since then another one may have mounted.
+    mustNotBeMounted(dir, { syscall: 'mount', path: dir })
     events.onMount()
     const fd = attach({ source: settings.pool, dir, options })
     let mounted: Mounted | undefined

@@ -174,6 +174,22 @@ describe('a write', () => {
     )
     assert.equal((await requests.getattr(nodeId)).size, written)
   })
+
+  test('that is larger than what is left stores what there is room for', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 1 << 20 })
+    const requests = new Requests(t, pool)
+    const { nodeId, handle } = await requests.create(1, 'f')
+    const content = pattern(1 << 20)
+    let written = 0
+    await assert.rejects(
+      async () => {
+        for (;;) written += await requests.write(nodeId, handle, written, content.subarray(written))
+      },
+      { code: 'ENOSPC' },
+    )
+    assert.ok((await pool.stats()).availableBytes < BLOCK)
+    assert.deepEqual(await pool.readFile('/f'), content.subarray(0, written))
+  })
 })
 
 describe('a range', () => {

@@ -124,7 +124,7 @@ async function copy(
   if (flags !== 0) throw systemError('EINVAL', 'it takes no flags', detail)
   const limits = new CallLimits(mounted, request)
   await dropPrivilegesFor(mounted, request, to.open, limits)
-  return copyRange(fs, {
+  const bytes = await copyRange(fs, {
     from: from.open,
     start: offset,
     length: Math.min(length, COPY_MOST),
@@ -134,4 +134,6 @@ async function copy(
     path: from.path,
     dest: to.path,
   })
+  if (to.isSynchronous) await syncFile(fs, to.open)
+  return bytes
 }

@@ -12,7 +12,9 @@ export class Nodes {
   readonly #gone = new Map<InodeNumber, Inode>()
   /** With how many of its lookups the kernel has not given back. */
   readonly #lost = new Map<InodeNumber, number>()
+  /** By the change count of what the kernel has cached; valid in this company only. */
   readonly #contents = new Map<InodeNumber, number>()
+  #company = ''
 
   /** An inode went with its last name. Who has it as a working directory, or by O_PATH, may ask for it still. */
   removed(inode: Inode): void {
@@ -40,11 +42,21 @@ export class Nodes {
     return this.#lost.size > 0 && this.#lost.has(ino)
   }
 
-  /** Whether content that the kernel has cached is still so, by the change count; from now on it is cached under this one. */
-  hasSameContent({ ino, changeCount }: Inode): boolean {
+  /**
+   * Whether content that the kernel has cached is still so, by the change count; from now on it is cached under this one.
+   * `company`: who else could have changed it; what was cached in another one's is not known (`companyOf`).
+   */
+  hasSameContent({ ino, changeCount }: Inode, company: string): boolean {
+    if (company !== this.#company) this.#contents.clear()
+    this.#company = company
     const isSame = this.#contents.get(ino) === changeCount
     this.#contents.set(ino, changeCount)
     return isSame
+  }
+
+  /** What the kernel caches from now on may change without a count. */
+  hasUnknownContent(ino: InodeNumber): void {
+    this.#contents.delete(ino)
   }
 
   /**

@@ -12,7 +12,7 @@ import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY, short } from '../request.ts'
 import type { CreateRequest, Opened, OpenRequest } from '../wire/open.ts'
 import { readCreate, readFsync, readHandle, readOpen, readRelease, writeCreated } from '../wire/open.ts'
-import { openFlagsOf } from './caching.ts'
+import { openFlagsOf, openFlagsOfNew } from './caching.ts'
 import { callOf } from './call-limits.ts'
 import { answerOpened, entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
 import { dropPrivileges } from './privileges.ts'
@@ -56,21 +56,22 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
 }
 
 /** Through one that is for reading nothing can be written, so nothing is to be stored when it is closed. */
-const handleOf = (mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenRequest, 'flags'>): Opened =>
-  numbered(mounted, opened, flags, (flags & O_ACCMODE) === O_RDONLY)
+function handleOf(mounted: Mounted, opened: OpenInode, { flags }: OpenRequest): Opened {
+  const openFlags = openFlagsOf(mounted, opened, (flags & O_ACCMODE) === O_RDONLY)
+  return { handle: numberOf(mounted, opened, flags), openFlags }
+}
 
 /**
  * What makes a new file grow stores its times itself. Left are those of bytes that are written once more, in place, before the
  * file that was made is closed: they are stored with RELEASE, which the kernel has sent when close(2) returns, though nobody waits for it.
  */
-const handleOfNew = (mounted: Mounted, opened: OpenInode, flags: number): Opened =>
-  numbered(mounted, opened, flags, true)
+const handleOfNew = (mounted: Mounted, opened: OpenInode, { flags }: CreateRequest): Opened => ({
+  handle: numberOf(mounted, opened, flags),
+  openFlags: openFlagsOfNew(mounted),
+})
 
-function numbered(mounted: Mounted, opened: OpenInode, flags: number, sparesFlush: boolean): Opened {
-  const file = new OpenedFile(opened, { isLost: mounted.nodes.isLost(opened.ino), flags })
-  const handle = mounted.handles.files.add(file)
-  return { handle, openFlags: openFlagsOf(mounted, opened, sparesFlush) }
-}
+const numberOf = ({ handles, nodes }: Mounted, opened: OpenInode, flags: number): number =>
+  handles.files.add(new OpenedFile(opened, { isLost: nodes.isLost(opened.ino), flags }))
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
 export const create: Operation = (mounted, request) => {
@@ -110,9 +111,9 @@ async function createSlowly(mounted: Mounted, request: Request, asked: CreateReq
   }
 }
 
-function answerCreated(mounted: Mounted, made: OpenInode, { flags }: CreateRequest): Reply {
+function answerCreated(mounted: Mounted, made: OpenInode, asked: CreateRequest): Reply {
   const entry = entryOf(mounted, made.inode)
-  const opened = handleOfNew(mounted, made, flags)
+  const opened = handleOfNew(mounted, made, asked)
   return short((bytes, at) => writeCreated(bytes, entry, opened, at))
 }
 

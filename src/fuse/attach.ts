@@ -11,7 +11,7 @@ import { codeOf, systemError } from '../errors.ts'
 import { makeNonBlocking } from '../platform/descriptor.ts'
 import { MOUNT_FLAGS, mountFileSystem, unmountFileSystem } from '../platform/mount.ts'
 import { DescriptorSocket } from '../platform/passed-descriptor.ts'
-import { FILE_SYSTEM_TYPE } from './mount-point.ts'
+import { FILE_SYSTEM_TYPE, mountedAt } from './mount-point.ts'
 import type { MountOptions } from './options.ts'
 import { kernelFlagsOf } from './options.ts'
 
@@ -88,7 +88,8 @@ function openDevice(): number {
 function attachAsUser({ source, dir, options }: Attachment): number {
   using socket = new DescriptorSocket()
   const words = [
-    ...kernelFlagsOf(options),
+    // Which is so unless another is asked for, and which fusermount3 does not know.
+    ...kernelFlagsOf(options).filter((word) => word !== 'relatime'),
     ...fuseOptions(options),
     `subtype=${FILE_SYSTEM_TYPE.slice('fuse.'.length)}`,
     `fsname=${source.replaceAll(/[\\,]/g, String.raw`\$&`)}`,
@@ -116,11 +117,7 @@ function notStarted(error: Error, detail: { syscall: string; path: string }): Er
 /** It tells why in words only. */
 function refusedByFusermount(stderr: string, detail: { syscall: string; path: string }): Error {
   const words = stderr.trim().replaceAll(/\s*\n\s*/g, '; ') || `${FUSERMOUNT} failed and said nothing`
-  const code = /busy/i.test(words)
-    ? 'EBUSY'
-    : /not found in|not mounted|Invalid argument/.test(words)
-      ? 'EINVAL'
-      : 'EPERM'
+  const code = /busy/i.test(words) ? 'EBUSY' : /not mounted|Invalid argument/.test(words) ? 'EINVAL' : 'EPERM'
   return systemError(code, words, detail)
 }
 
@@ -145,5 +142,9 @@ async function detachAsUser(path: string, lazy: boolean): Promise<void> {
     text(child.stderr),
     once(child, 'close').catch((error: Error) => Promise.reject(notStarted(error, detail))) as Promise<[number]>,
   ])
-  if (status !== 0) throw refusedByFusermount(words, detail)
+  if (status === 0) return
+  // So it says of what it sees, too, when somebody else mounted it.
+  if (!words.includes('not found in')) throw refusedByFusermount(words, detail)
+  if (mountedAt(path) === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
+  throw systemError('EPERM', 'somebody else has mounted this; only who did, and root, may unmount it', detail)
 }

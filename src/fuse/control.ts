@@ -1,6 +1,7 @@
 /**
  * What a server tells the process that started it, through a socket that both have: one line of JSON, when the file system
- * can be used or could not be mounted. After that the socket only tells each that the other one lives.
+ * can be used or could not be mounted. The starter answers with a line, that it knows. After that the socket only tells each
+ * that the other one lives.
  */
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -24,6 +25,11 @@ interface PlainError {
 
 export function tell(socket: Socket, news: ServerNews): void {
   socket.write(`${JSON.stringify(news)}\n`)
+}
+
+/** From now on the mount is there, whatever becomes of who started it. */
+export function acknowledge(socket: Socket): void {
+  socket.write('\n')
 }
 
 export function plainError(error: unknown): PlainError {

@@ -1,18 +1,24 @@
 /** Handles: the numbers by which the kernel names open files and directories. */
+import { constants } from 'node:fs'
 import { systemError } from '../errors.ts'
 import type { OpenInode } from '../files/open-inode.ts'
 import type { InodeNumber } from '../units.ts'
 import type { OpenDirectory } from './open-directory.ts'
 
+const { O_DSYNC } = constants
+
 /** A file that the kernel has open: one for each open(2), closed by RELEASE. */
 export class OpenedFile {
   readonly open: OpenInode
+  /** Opened with O_SYNC or O_DSYNC, which fcntl(2) leaves as they are: what is changed through it is durable when it returns. */
+  readonly isSynchronous: boolean
   readonly #isLost: boolean
   #path: string | undefined
 
-  /** `isLost`: of lost+found. */
-  constructor(open: OpenInode, isLost: boolean) {
+  /** `isLost`: of lost+found. `flags` of open(2). */
+  constructor(open: OpenInode, { isLost, flags }: { readonly isLost: boolean; readonly flags: number }) {
     this.open = open
+    this.isSynchronous = (flags & O_DSYNC) !== 0
     this.#isLost = isLost
   }
 

@@ -39,6 +39,12 @@ function mountEntries(): MountEntry[] {
 /** What was mounted on the directory last; undefined: nothing. */
 export const mountedAt = (dir: string): MountEntry | undefined => mountEntries().findLast((entry) => entry.dir === dir)
 
+/** Directories below it that something is mounted on. */
+export const mountedBelow = (dir: string): string[] =>
+  mountEntries()
+    .map((entry) => entry.dir)
+    .filter((each) => each.startsWith(`${dir}/`))
+
 /** The path without symlinks of a directory that may be a mount, dead or alive: its parent is resolved, not itself. */
 export function mountPointPath(dir: string): string {
   const absolute = resolve(dir)
@@ -59,18 +65,13 @@ function resolvedOr(path: string): string {
 
 /**
  * The path of a directory to mount on, which need not be empty. ENOENT, ENOTDIR; ENOTCONN: the server of an earlier mount
- * died; EBUSY: a pool is mounted there.
+ * died; EBUSY: a pool is mounted there; EINVAL: it is the root.
  */
 export function requireMountPoint(dir: string): string {
   const path = mountPointPath(dir)
   const detail = { syscall: 'mount', path: dir }
-  if (mountedAt(path)?.type === FILE_SYSTEM_TYPE) {
-    const what =
-      serverOf(path) === undefined && process.getuid?.() === 0
-        ? 'the process that served the pool mounted here has ended'
-        : 'a pool is mounted here already'
-    throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
-  }
+  mustNotBeRoot(path, detail)
+  mustNotBeMounted(path, detail)
   let isDirectory: boolean
   try {
     isDirectory = statSync(path).isDirectory()
@@ -82,11 +83,30 @@ export function requireMountPoint(dir: string): string {
   return path
 }
 
-/** What is mounted on a directory, which must be a pool. EINVAL: none is. */
+/** EBUSY: a pool is mounted there. */
+export function mustNotBeMounted(path: string, detail: { syscall: string; path: string }): void {
+  if (mountedAt(path)?.type !== FILE_SYSTEM_TYPE) return
+  const what =
+    serverOf(path, process.pid) === undefined && process.getuid?.() === 0
+      ? 'the process that served the pool mounted here has ended'
+      : 'a pool is mounted here already'
+  throw systemError('EBUSY', `${what}; unmount it first: holdfast umount '${path}'`, detail)
+}
+
+/**
+ * What is mounted over the root is reached by no path: a path begins below it. And umount2(2) of the root makes read-only
+ * what it is.
+ */
+function mustNotBeRoot(path: string, detail: { syscall: string; path: string }): void {
+  if (path === '/') throw systemError('EINVAL', 'the root directory can be neither covered nor unmounted', detail)
+}
+
+/** What is mounted on a directory, which must be a pool. EINVAL: none is; to unmount, also: it is the root. */
 export function mountedPoolAt(dir: string, syscall: 'umount' | 'mount'): MountEntry {
   const path = mountPointPath(dir)
   const entry = mountedAt(path)
   const detail = { syscall, path: dir }
+  if (syscall === 'umount') mustNotBeRoot(path, detail)
   if (entry === undefined) throw systemError('EINVAL', 'nothing is mounted here', detail)
   if (entry.type === FILE_SYSTEM_TYPE) return entry
   throw systemError('EINVAL', `what is mounted here is no pool but ${entry.type}; use ${syscall}(8)`, detail)

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { systemError } from '../errors.ts'
 import type { Pool } from '../index.ts'
-import { untilReady } from './control.ts'
+import { acknowledge, untilReady } from './control.ts'
 import { FILE_SYSTEM_TYPE, mountedAt, requireMountPoint } from './mount-point.ts'
 import type { MountOptions } from './options.ts'
 import { checkMountOptions } from './options.ts'
@@ -68,11 +68,22 @@ export async function mount(pool: Pool | string, dir: string, options: MountOpti
   }
 }
 
-/** The same for a mount that stays when this process ends; answers the process id of the server. */
-export async function mountInBackground(pool: string, dir: string, options: MountOptions = {}): Promise<number> {
-  const { child, control } = await start(pool, dir, options, true)
+/**
+ * The same for a mount that stays when this process ends; answers the process id of the server. When `signal` is aborted
+ * before, or this process ends, nothing is mounted, and nothing is left.
+ */
+export async function mountInBackground(
+  pool: string,
+  dir: string,
+  options: MountOptions = {},
+  signal?: AbortSignal,
+): Promise<number> {
+  const { child, control } = await start(pool, dir, options, true, signal)
+  acknowledge(control)
   child.unref()
-  control.destroy()
+  // Not `destroy`: what was said last is still on its way.
+  control.end()
+  control.unref()
   return child.pid!
 }
 
@@ -87,7 +98,9 @@ async function start(
   dir: string,
   options: MountOptions,
   outlivesStarter: boolean,
+  signal?: AbortSignal,
 ): Promise<Started> {
+  signal?.throwIfAborted()
   checkMountOptions(options)
   const path = requireMountPoint(dir)
   const poolPath = realpathSync(typeof pool === 'string' ? pool : pool.path)
@@ -103,13 +116,20 @@ async function start(
     { detached: true, stdio: ['ignore', 'ignore', outlivesStarter ? 'ignore' : 'inherit', 'pipe'] },
   )
   const control = child.stdio[3] as Socket
-  const failed = new Promise<never>((_, reject) => child.once('error', reject))
+  control.on('error', () => undefined)
+  const hasEnded = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', reject)
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
   try {
     await Promise.race([untilReady(control, dir), failed])
+    signal?.throwIfAborted()
   } catch (error) {
-    child.kill()
+    control.destroy()
+    // It takes the mount back, if there is one by now.
+    if (child.pid !== undefined) await hasEnded
     throw error
   }
-  control.on('error', () => undefined)
   return { child, control, path }
 }

@@ -3,9 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { MountOptions } from './options.ts'
 import type { ServerArguments } from './server-main.ts'
 
-/** Undefined: it is gone, or cannot be seen from here. */
-export function serverOf(path: string): { readonly pid: number; readonly options: MountOptions } | undefined {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+/** Undefined: it is gone, or cannot be seen from here. `except`: a process that is about to serve one there itself. */
+export function serverOf(
+  path: string,
+  except?: number,
+): { readonly pid: number; readonly options: MountOptions } | undefined {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== except)) {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
       const at = words.findIndex((word) => /[/]fuse[/]server-main\.[jt]s$/.test(word))

@@ -10,6 +10,7 @@ import { openPool } from '../index.ts'
 import { Solitude } from '../layout/solitude.ts'
 import { attach, detach } from './attach.ts'
 import { serve } from './loop.ts'
+import { mustNotBeMounted } from './mount-point.ts'
 import { createMounted, endMounted, operations, wantedFlags } from './operations.ts'
 import type { MountOptions } from './options.ts'
 import type { Mounted } from './request.ts'
@@ -28,6 +29,8 @@ export interface ServerEvents {
   readonly onReady: () => void
   /** Something to tell whoever looks after the mount. */
   readonly onTrouble: (words: string) => void
+  /** The next step is to mount: from here on there is something to take off. */
+  readonly onMount: () => void
   /** Aborted: leave at once, whoever uses the mount. They get ENOTCONN. */
   readonly leave: AbortSignal
 }
@@ -39,6 +42,9 @@ export async function serveMount(settings: ServerSettings, events: ServerEvents)
   try {
     const { metadata, table, isReadOnly } = pool.fileSystem
     const late = isReadOnly ? undefined : metadata.commitLate?.(new Solitude(table))
+    // The starter has looked, too, but since then another one may have mounted.
+    mustNotBeMounted(dir, { syscall: 'mount', path: dir })
+    events.onMount()
     const fd = attach({ source: settings.pool, dir, options })
     let mounted: Mounted | undefined
     const session = new Session({

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, systemError } from '../errors.ts'
 import { hasEnded } from '../platform/process-identity.ts'
 import { detach } from './attach.ts'
-import { mountedPoolAt } from './mount-point.ts'
+import { mountedBelow, mountedPoolAt } from './mount-point.ts'
 import { describeMountUsers, mountUsers } from './mount-users.ts'
+import type { MountUser } from './mount-users.ts'
 import { serverOf } from './server-of.ts'
 
 export interface UnmountOptions {
@@ -41,15 +42,19 @@ export async function unmountOrSayWho(path: string, lazy: boolean): Promise<void
     } catch (error) {
       if (codeOf(error) !== 'EBUSY') throw error
       const users = mountUsers(path)
-      if (users.length > 0 || Date.now() > deadline) {
-        const who =
-          users.length > 0 ? `used by ${describeMountUsers(users)}` : 'in use, by nobody who can be seen from here'
-        const what = `the mount is ${who}; end that, or unmount lazily`
+      const [below] = mountedBelow(path)
+      if (users.length > 0 || below !== undefined || Date.now() > deadline) {
+        const what = `the mount is ${useOf(users, below)}; end that, or unmount lazily`
         throw systemError('EBUSY', what, { syscall: 'umount', path, cause: error })
       }
     }
     await delay(PASSING_PAUSE_MS)
   }
+}
+
+function useOf(users: readonly MountUser[], below: string | undefined): string {
+  if (users.length > 0) return `used by ${describeMountUsers(users)}`
+  return below === undefined ? 'in use, by nobody who can be seen from here' : `used by what is mounted on ${below}`
 }
 
 const LEAVING_MS_MAX = 30_000

@@ -14,12 +14,19 @@ const GROUP_MAY_EXECUTE = 0o010
 export function changeAttributes(tables: Tables, ino: InodeNumber, change: AttributeChange): Inode {
   const inode = tables.inodes.get(ino)
   if (inode === undefined) throw systemError('ENOENT', `there is no inode ${ino}`, { syscall: 'setattr' })
-  const losesPrivileges = change.dropsPrivileges === true && inode.kind !== 'directory'
   const follows = change.along?.(inode, (name) => tables.xattrs.get(ino, name))
-  const mode = follows?.mode ?? change.mode ?? inode.mode
-  const after: Inode = {
+  const after = attributesAfter(inode, change, follows?.mode)
+  tables.inodes.setAttributes(after)
+  if (losesPrivileges(inode, change)) tables.xattrs.removeIfThere(ino, CAPABILITY)
+  tables.xattrs.follow(ino, follows)
+  return after
+}
+
+/** The inode as a change leaves it; `mode`: what follows from it for the permission bits, else they are what it says. */
+export function attributesAfter(inode: Inode, change: AttributeChange, mode = change.mode ?? inode.mode): Inode {
+  return {
     ...inode,
-    mode: losesPrivileges ? withoutSetIds(mode) : mode,
+    mode: losesPrivileges(inode, change) ? withoutSetIds(mode) : mode,
     uid: change.uid ?? inode.uid,
     gid: change.gid ?? inode.gid,
     atimeNs: change.atimeNs ?? inode.atimeNs,
@@ -29,11 +36,10 @@ export function changeAttributes(tables: Tables, ino: InodeNumber, change: Attri
     busy: change.busy === null ? undefined : (change.busy ?? inode.busy),
     dax: change.dax === null ? undefined : (change.dax ?? inode.dax),
   }
-  tables.inodes.setAttributes(after)
-  if (losesPrivileges) tables.xattrs.removeIfThere(ino, CAPABILITY)
-  tables.xattrs.follow(ino, follows)
-  return after
 }
+
+const losesPrivileges = ({ kind }: Inode, { dropsPrivileges }: AttributeChange): boolean =>
+  dropsPrivileges === true && kind !== 'directory'
 
 /** Setgid without group execute marks mandatory locks, and stays. */
 const withoutSetIds = (mode: number): number => mode & ~S_ISUID & ((mode & GROUP_MAY_EXECUTE) === 0 ? 0o7777 : ~S_ISGID)

@@ -80,12 +80,6 @@ export class SqliteStore implements contract.Metadata {
     claim?: (ino: InodeNumber) => void,
     patience?: contract.Patience,
   ): Promise<contract.Inode> {
-    try {
-      const inode = this.createNow(request, claim)
-      if (inode !== undefined) return Promise.resolve(inode)
-    } catch (error) {
-      return Promise.reject(error)
-    }
     return this.#connection.writeLate('open', () => this.#tables.nameChanges.create(request, claim), patience, true)
   }
 

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { MountOptions } from '../../src/fuse/index.ts'
 import { mountedAt } from '../../src/fuse/mount-point.ts'
@@ -61,6 +62,28 @@ test('--foreground stays, and Ctrl-C unmounts', { skip }, async (t) => {
   child.kill('SIGINT')
   assert.deepEqual(await ended(child), { code: 0, output: Buffer.alloc(0), text: '', errors: '' })
   assert.equal(mountedAt(dir), undefined)
+})
+
+test('Ctrl-C while it mounts leaves nothing, whenever it comes, and so does a kill', { skip }, async (t) => {
+  const { pool, dir } = await poolAndPoint(t)
+  const servers = (): number =>
+    spawnSync('pgrep', ['-fc', `server-main.ts ${pool}`], { encoding: 'utf8' }).stdout.trim() === '0' ? 0 : 1
+  const interruptedAt: Record<string, () => boolean> = {
+    'it has begun': () => servers() > 0,
+    'it has mounted': () => mountedAt(dir) !== undefined,
+  }
+  for (const [when, isNow] of Object.entries(interruptedAt)) {
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const child = startHoldfast(['mount', pool, dir])
+      while (!isNow()) await delay(1)
+      child.kill(signal)
+      const { code, errors } = await ended(child)
+      // It may have been too late: then it is mounted, and that is what it says.
+      if (code === 0) await mustRun(['umount', dir])
+      else if (signal === 'SIGINT') assert.match(`${code} ${errors}`, /^130 .*nothing has changed/)
+      await until(`nothing is left: ${signal} when ${when}`, () => mountedAt(dir) === undefined && servers() === 0)
+    }
+  }
 })
 
 test('options that there are not are told', async () => {
@@ -216,11 +239,12 @@ test(
     mkdir ${place}/home; chown ${USER}:${USER} ${place}/home
     holdfast() { ${user} ${program} "$@"; }
     holdfast mkfs ${pool} --size 16M > /dev/null; ${user} mkdir ${dir}
-    holdfast mount ${pool} ${dir} -o noatime; echo "mounted $?"
+    holdfast mount ${pool} ${dir} -o relatime,noatime; echo "mounted $?"
     grep ' ${dir} ' /proc/self/mounts
     ${user} sh -c 'echo mine > ${dir}/a; cat ${dir}/a; stat -c %u ${dir}/a'
     cat ${dir}/a 2>&1 | grep -o 'Permission denied'
     holdfast mount ${pool} ${dir} 2>&1 | grep -o EBUSY
+    setpriv --reuid=1 --regid=1 --clear-groups ${program} umount ${dir} 2>&1 | grep -o 'EPERM: somebody else has mounted this'
     holdfast umount ${dir}; echo "unmounted $?"; grep -c ' ${dir} ' /proc/self/mounts
     holdfast mount ${pool} ${place}/of-root 2>&1 | grep -o 'EPERM: fusermount3: user has no write access to mountpoint'
     holdfast mount ${pool} ${dir}
@@ -236,6 +260,7 @@ test(
       `${USER}`,
       'Permission denied',
       'EBUSY',
+      'EPERM: somebody else has mounted this',
       'unmounted 0',
       '0',
       'EPERM: fusermount3: user has no write access to mountpoint',

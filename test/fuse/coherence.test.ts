@@ -21,6 +21,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { map } from '../posix/system-calls.ts'
 import { Random } from '../stress/random.ts'
 import { mountedPool, whyNoMount } from '../support/mounted-pool.ts'
+import { startProcess } from '../support/participant.ts'
 
 const skip = whyNoMount()
 const BLOCK = 4096
@@ -230,5 +231,23 @@ test(
     assert.equal((await stat(`${dir}/moved`)).size, 3)
     await truncate(`${dir}/moved`, 1)
     assert.equal((await pool.stat('/moved')).size, 1)
+  },
+)
+
+test(
+  'with cache=auto an open sees what a process wrote that was killed before it closed the file',
+  { skip },
+  async (t) => {
+    const { pool, dir } = await mountedPool(t, { cache: 'auto' })
+    await pool.writeFile('/file', 'before')
+    const read = (): Promise<string> => readFile(`${dir}/file`, 'utf8')
+    const writer = await startProcess(t, pool)
+    assert.deepEqual([await read(), await read()], ['before', 'before'])
+    await writer.run(async ({ pool: theirs }) => {
+      const file = await theirs.open('/file', 'r+')
+      await file.write(Buffer.from('after '), { position: 0 })
+    })
+    await writer.kill()
+    assert.equal(await read(), 'after ')
   },
 )

@@ -162,6 +162,8 @@ test('what is missing for a mount is said', { skip }, async (t) => {
   writeFileSync(join(directory, 'file'), '')
   await assert.rejects(mount(pool, join(directory, 'file')), { code: 'ENOTDIR' })
   await assert.rejects(mount(pool, pool.path), { code: 'EINVAL', message: /cover the pool/ })
+  await assert.rejects(mount(pool, '/'), { code: 'EINVAL', message: /the root/ })
+  await assert.rejects(unmount('/'), { code: 'EINVAL', message: /the root/ })
   mkdirSync(join(directory, 'empty'))
   await assert.rejects(mount(join(directory, 'empty'), join(directory, 'empty')), { code: 'EINVAL' })
   await assert.rejects(mount(directory, join(directory, 'empty')), { code: 'ENOENT', message: /no pool/ })
@@ -179,6 +181,28 @@ test('what is in the directory shows again after the mount', { skip }, async (t)
   assert.deepEqual(readdirSync(dir), ['lost+found'])
   await again.unmount()
   assert.deepEqual(readdirSync(dir), ['below'])
+})
+
+test('of two who mount on one directory at once, one does', { skip }, async (t) => {
+  const pool = await temporaryPool(t)
+  const dir = temporaryMountPoint(t)
+  const both = await Promise.allSettled([mount(pool, dir), mount(pool, dir)])
+  const mounts = both.filter((each) => each.status === 'fulfilled').map(({ value }) => value)
+  const reasons = both.filter((each) => each.status === 'rejected').map(({ reason }) => reason as unknown)
+  for (const each of mounts) await each.unmount({ lazy: true })
+  for (const each of mounts) await each.ended
+  assert.deepEqual([mounts.length, reasons.map(codeOf)], [1, ['EBUSY']])
+  assert.equal(mountedAt(dir), undefined)
+})
+
+test('a mount that something is mounted in says so, when it is to be unmounted', { skip }, async (t) => {
+  const { mount: mounted, dir } = await mountedPool(t)
+  await inMount(dir, 'mkdir below')
+  const below = join(dir, 'below')
+  const inner = await mount(await temporaryPool(t), below)
+  await assert.rejects(mounted.unmount(), { code: 'EBUSY', message: new RegExp(`used by what is mounted on ${below}`) })
+  await inner.unmount()
+  await mounted.unmount()
 })
 
 test('two mounts of a pool see each other', { skip }, async (t) => {

@@ -64,6 +64,9 @@ describe('setattr', () => {
     await assert.rejects(requests.setattr(99, { valid: Valid.size, size: 1 }), { code: 'ESTALE' })
     await requests.refuses('ESTALE', 'getattr', 99, struct(u32(0), u32(0), ['u64', 0]))
     await requests.refuses('ESTALE', 'open', 99, struct(u32(0), u32(0)))
+    await assert.rejects(requests.setattr(99, { valid: Valid.mode, mode: 0o600 }), { code: 'ESTALE' })
+    await requests.refuses('ESTALE', 'link', 1, struct(u64(99), name('again')))
+    await requests.refuses('ESTALE', 'removexattr', 99, struct(name('user.a')))
   })
 })
 

@@ -9,6 +9,8 @@ import { BLOCK, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
 import { pattern, Requests, struct, u32, u64, Valid } from './requests.ts'
 
 const O_WRONLY = 1
+const O_RDWR = 2
+const O_DSYNC = 0o10000
 const O_APPEND = 0o2000
 const O_TRUNC = 0o1000
 const KEEP_SIZE = 1
@@ -174,6 +176,22 @@ describe('a write', () => {
     )
     assert.equal((await requests.getattr(nodeId)).size, written)
   })
+
+  test('that is larger than what is left stores what there is room for', async (t) => {
+    const pool = await temporaryPool(t, { sizeBytes: 1 << 20 })
+    const requests = new Requests(t, pool)
+    const { nodeId, handle } = await requests.create(1, 'f')
+    const content = pattern(1 << 20)
+    let written = 0
+    await assert.rejects(
+      async () => {
+        for (;;) written += await requests.write(nodeId, handle, written, content.subarray(written))
+      },
+      { code: 'ENOSPC' },
+    )
+    assert.ok((await pool.stats()).availableBytes < BLOCK)
+    assert.deepEqual(await pool.readFile('/f'), content.subarray(0, written))
+  })
 })
 
 describe('a range', () => {
@@ -217,6 +235,27 @@ describe('a range', () => {
     await requests.release(to.nodeId, to.handle)
     assert.equal((await requests.getattr(to.nodeId)).blocks, 16)
   })
+})
+
+test('what is opened with O_DSYNC is durable after a write, a copy and an allocation', async (t) => {
+  const requests = new Requests(t, await temporaryPool(t))
+  const { nodeId, handle } = await requests.create(1, 'f', { flags: O_RDWR | O_DSYNC })
+  const plain = await requests.open(nodeId, O_RDWR)
+  const syncs = t.mock.method(requests.mounted.fs.metadata, 'sync')
+  const copy = (to: number): Buffer => struct(u64(plain), u64(0), u64(nodeId), u64(to), u64(BLOCK), u64(BLOCK), u64(0))
+  const steps: ((to: number, flags: number) => Promise<unknown>)[] = [
+    (to, flags) => requests.write(nodeId, to, 0, pattern(BLOCK), { flags }),
+    (to) => requests.ask('copyFileRange', nodeId, copy(to)),
+    (to) => requests.ask('fallocate', nodeId, fallocate(to, 0, 3 * BLOCK, 0)),
+    (to) => requests.ask('fallocate', nodeId, fallocate(to, 0, BLOCK, KEEP_SIZE | PUNCH_HOLE)),
+  ]
+  for (const step of steps) {
+    syncs.mock.resetCalls()
+    await step(plain, O_RDWR)
+    assert.equal(syncs.mock.callCount(), 0)
+    await step(handle, O_RDWR | O_DSYNC)
+    assert.equal(syncs.mock.callCount(), 1)
+  }
 })
 
 test('open with O_TRUNC empties the file, and setattr sets sizes both ways', async (t) => {

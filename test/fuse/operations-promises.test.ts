@@ -114,6 +114,9 @@ for (const [what, change] of Object.entries(CHANGES)) {
       assert.equal(listed.toString(), 'user.holdfast.holders\0user.holdfast.origin\0user.holdfast.range\0')
       await requests.refuses('EPERM', 'removexattr', nodeId, struct(name('user.holdfast.range')))
       await requests.refuses('EPERM', 'open', nodeId, struct(u32(1), u32(0)))
+      await requests.lookup(lost, entry.name)
+      await requests.ask('forget', nodeId, struct(u64(1)))
+      await requests.refuses('EPERM', 'open', nodeId, struct(u32(1), u32(0)))
       await requests.refuses('EBUSY', 'unlink', lost, struct(name(entry.name)))
       pin.release()
       assert.deepEqual(await attribute('user.holdfast.holders'), [])
@@ -123,3 +126,24 @@ for (const [what, change] of Object.entries(CHANGES)) {
     })
   })
 }
+
+test('of more holders than an attribute has room for the first are shown, and how many there are more (promise 11)', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/pinned', pattern(BLOCK))
+  const holder = await openedAgain(t, pool)
+  const file = await holder.open('/pinned', 'r+')
+  const range = { offset: 0, length: BLOCK, mode: 'read', revocable: false } as const
+  const pins = await Promise.all(Array.from({ length: 1000 }, () => file.pin(range)))
+  const requests = new Requests(t, pool)
+  await requests.ask('unlink', 1, struct(name('pinned')))
+  await file.close()
+  const lost = await requests.at('lost+found')
+  const [, , entry] = await Array.fromAsync(requests.entries(lost))
+  const { nodeId } = await requests.lookup(lost, entry.name)
+  const value = await requests.ask('getxattr', nodeId, struct(u32(65_536), u32(0), name('user.holdfast.holders')))
+  const holders = JSON.parse(value.toString()) as { pid?: number; more?: number }[]
+  const [last] = holders.splice(-1)
+  assert.ok(holders.length > 100 && holders.every(({ pid }) => pid === process.pid))
+  assert.equal(holders.length + (last.more ?? 0), pins.length)
+  for (const pin of pins) pin.release()
+})

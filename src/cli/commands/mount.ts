@@ -43,7 +43,7 @@ export function mountVerb(): Command {
     }
     const mounting = await import('../../fuse/mount.ts')
     if (foreground === true) return stay(run, await mounting.mount(pool, dir, options))
-    const pid = await mounting.mountInBackground(pool, dir, options)
+    const pid = await mounting.mountInBackground(pool, dir, options, run.signal)
     return { json: { pool, dir, pid } }
   })
 }

@@ -1,9 +1,11 @@
 /** Attributes: GETATTR, STATX, SETATTR. */
+import { codeOf } from '../../errors.ts'
 import type { Change } from '../../files/attributes.ts'
 import { changeAttributes } from '../../files/attributes.ts'
 import { checkSize, nowNs } from '../../files/growth.ts'
 import type { OpenInode } from '../../files/open-inode.ts'
 import { cuttingOf, resize } from '../../files/ranges.ts'
+import { attributesAfter } from '../../metadata/attribute-changes.ts'
 import type { Inode } from '../../metadata/metadata.ts'
 import { Stat } from '../../pool/stat.ts'
 import type { InodeNumber } from '../../units.ts'
@@ -64,7 +66,19 @@ export const setattr: Operation = async (mounted, request) => {
     if (Object.keys(change).length === 0) return answerAttributes(mounted, await inodeOf(mounted, nodeId, 'truncate'))
   }
   const { limits, path } = callOf(mounted, request, 'setattr', filePathOf(mounted, nodeId))
-  return answerAttributes(mounted, await changeAttributes(fs, { ino: nodeId, path }, 'setattr', change, limits))
+  const inode = await changeAttributes(fs, { ino: nodeId, path }, 'setattr', change, limits).catch((error: unknown) =>
+    codeOf(error) === 'ENOENT' ? changeGone(mounted, nodeId, change) : Promise.reject(error as Error),
+  )
+  return answerAttributes(mounted, inode)
+}
+
+/** The same of what was removed through this mount: somebody has the directory, the fifo or the device open. ESTALE. */
+function changeGone({ fs, nodes }: Mounted, ino: InodeNumber, change: Change): Inode {
+  const before = nodes.gone(ino)
+  if (before === undefined) throw stale('setattr', ino)
+  const inode = attributesAfter(before, { ...change, nowNs: nowNs(fs) })
+  nodes.changedGone(inode)
+  return inode
 }
 
 /**

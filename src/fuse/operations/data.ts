@@ -1,12 +1,13 @@
 /** Content: READ, WRITE, LSEEK, COPY_FILE_RANGE. */
 import { constants } from 'node:fs'
-import { systemError } from '../../errors.ts'
+import { codeOf, systemError } from '../../errors.ts'
 import { copyRange } from '../../files/copies.ts'
 import { mustRefresh, writeFrom, writeNow } from '../../files/data.ts'
 import { syncFile } from '../../files/durability.ts'
 import type { MappedRead } from '../../files/mapped-reads.ts'
 import { readMapped, readMappedNow } from '../../files/mapped-reads.ts'
 import { seek } from '../../files/ranges.ts'
+import { BLOCK_SIZE } from '../../units.ts'
 import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY, reply } from '../request.ts'
 import type { OpenedFile } from '../handles.ts'
@@ -38,7 +39,7 @@ export const read: Operation = (mounted, request) => {
 const answerMapped = ({ parts, release }: MappedRead): Reply =>
   parts.length === 0 ? EMPTY : release === undefined ? { parts } : { parts, done: release }
 
-/** ENOSPC after some bytes: those count, the next write meets it. EFBIG. */
+/** ENOSPC: there is not even room for a block; else what there is room for counts, and the next write meets it. EFBIG. */
 export const write: Operation = (mounted, request) => {
   const asked = readWrite(request.body)
   const file = mounted.handles.files.get(asked.handle)
@@ -67,7 +68,14 @@ async function writeOut(
 ): Promise<number> {
   // Where the end is, only the pool knows.
   const position = (flags & O_APPEND) === 0 ? offset : 'end'
-  return (await writeFrom(fs, open, data, position, limits, path)).bytesWritten
+  for (let length = data.length; ; length = Math.ceil(length / 2)) {
+    try {
+      return (await writeFrom(fs, open, data.subarray(0, length), position, limits, path)).bytesWritten
+    } catch (error) {
+      // write(2) stores as much as there is room for.
+      if (codeOf(error) !== 'ENOSPC' || length <= BLOCK_SIZE) throw error
+    }
+  }
 }
 
 /**
@@ -116,7 +124,7 @@ async function copy(
   if (flags !== 0) throw systemError('EINVAL', 'it takes no flags', detail)
   const limits = new CallLimits(mounted, request)
   await dropPrivilegesFor(mounted, request, to.open, limits)
-  return copyRange(fs, {
+  const bytes = await copyRange(fs, {
     from: from.open,
     start: offset,
     length: Math.min(length, COPY_MOST),
@@ -126,4 +134,6 @@ async function copy(
     path: from.path,
     dest: to.path,
   })
+  if (to.isSynchronous) await syncFile(fs, to.open)
+  return bytes
 }

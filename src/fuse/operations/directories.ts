@@ -8,7 +8,7 @@ import { EMPTY, reply } from '../request.ts'
 import { readRead } from '../wire/data.ts'
 import { DirectoryReply } from '../wire/directory-entries.ts'
 import { readRelease } from '../wire/open.ts'
-import { answerOpened, currentInode, entryOf, inodeNow } from './inodes.ts'
+import { answerOpened, currentInode, entryOf, found, inodeNow } from './inodes.ts'
 
 export const opendir: Operation = ({ fs, handles }, { nodeId }) =>
   answerOpened({ handle: handles.directories.add(new OpenDirectory(fs, nodeId)), openFlags: 0 })
@@ -55,5 +55,8 @@ async function addEntry(
   if (kind === 'plain') return answer.add(item)
   const inode = inodeNow(mounted, ino) ?? (await currentInode(mounted, ino))
   // Gone since the portion was read: then the name is not there any more, or leads elsewhere by now.
-  return inode === undefined || answer.addPlus(item, entryOf(mounted, parent, inode))
+  if (inode === undefined) return true
+  if (!answer.addPlus(item, entryOf(mounted, inode))) return false
+  found(mounted, { parent, name }, inode)
+  return true
 }

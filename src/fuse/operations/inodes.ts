@@ -1,18 +1,18 @@
 /** Inodes as the operations see them: how they are now, in the words of replies. */
 import type { SystemErrorDetail } from '../../errors.ts'
-import { systemError } from '../../errors.ts'
+import { codeOf, systemError } from '../../errors.ts'
 import type { FileSystem } from '../../files/file-system.ts'
 import { storeTimes } from '../../files/growth.ts'
+import type { NameIn } from '../../files/making.ts'
 import type { OpenInode } from '../../files/open-inode.ts'
+import { isInLostAndFound } from '../../files/removing.ts'
 import type { Inode } from '../../metadata/metadata.ts'
-import { LOST_AND_FOUND_INODE, ROOT_INODE } from '../../metadata/metadata.ts'
-import { TYPE_BITS } from '../../pool/kinds.ts'
+import { ROOT_INODE } from '../../metadata/metadata.ts'
+import { Stat } from '../../pool/stat.ts'
 import type { InodeNumber } from '../../units.ts'
-import { BLOCK_SIZE } from '../../units.ts'
 import { fileNamed, inodeNamed } from '../handles.ts'
 import type { Mounted, Reply, Request } from '../request.ts'
 import { short } from '../request.ts'
-import type { Attributes } from '../wire/attributes.ts'
 import { writeAttributesReply } from '../wire/attributes.ts'
 import type { Entry } from '../wire/entry.ts'
 import { writeEntry } from '../wire/entry.ts'
@@ -59,6 +59,20 @@ export const openNode = ({ fs }: Mounted, ino: InodeNumber): OpenInode | Promise
 export const stale = (syscall: string, ino: InodeNumber): Error =>
   systemError('ESTALE', 'the inode is gone', { syscall, path: inodeNamed(ino) })
 
+/**
+ * What was done to an inode failed. ENOENT of one that is gone becomes ESTALE: perhaps another one has been put in its place
+ * since the kernel looked, and it looks again.
+ */
+export async function staleWhenGone(
+  mounted: Mounted,
+  ino: InodeNumber,
+  syscall: string,
+  error: unknown,
+): Promise<never> {
+  if (codeOf(error) === 'ENOENT' && (await currentInode(mounted, ino)) === undefined) throw stale(syscall, ino)
+  throw error
+}
+
 /** How errors call a file. */
 export const filePathOf = ({ nodes }: Mounted, ino: InodeNumber): string => fileNamed(ino, nodes.isLost(ino))
 
@@ -70,45 +84,34 @@ export function mustNotBeLost({ nodes }: Mounted, ino: InodeNumber, syscall: str
 
 const detailOf = (syscall: string, ino: InodeNumber): SystemErrorDetail => ({ syscall, path: inodeNamed(ino) })
 
-/** What a name in `parent` leads to, as the kernel is told. It counts as a lookup. */
-export function entryOf(mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Entry {
-  if (parent === LOST_AND_FOUND_INODE) mounted.nodes.foundInLost(inode.ino)
+/** What a name leads to, as the kernel is told. It counts as a lookup. */
+export function entryOf(mounted: Mounted, inode: Inode): Entry {
   const validMs = validMsOf(mounted)
   return {
     nodeId: inode.ino,
     // Numbers are never used again while the pool lives; of another pool at the same place they are. The root's, which the
     // kernel has before it asks, is 0.
     generation: inode.ino === ROOT_INODE ? 0n : inode.birthtimeNs,
-    attributes: attributesOf(inode),
+    attributes: new Stat(inode),
     entryValidMs: validMs,
     attributesValidMs: validMs,
   }
 }
 
-/** As `Stat` has them. */
-const attributesOf = (inode: Inode): Attributes => ({
-  ino: inode.ino,
-  mode: inode.mode | TYPE_BITS[inode.kind],
-  nlink: inode.nlink,
-  uid: inode.uid,
-  gid: inode.gid,
-  rdev: inode.rdev,
-  size: inode.size,
-  blksize: BLOCK_SIZE,
-  blocks: (inode.blocks * BLOCK_SIZE) / 512,
-  atimeNs: inode.atimeNs,
-  mtimeNs: inode.mtimeNs,
-  ctimeNs: inode.ctimeNs,
-})
-
-export function answerEntry(mounted: Mounted, parent: InodeNumber | undefined, inode: Inode): Reply {
-  const entry = entryOf(mounted, parent, inode)
+export function answerEntry(mounted: Mounted, inode: Inode): Reply {
+  const entry = entryOf(mounted, inode)
   return short((bytes, at) => writeEntry(bytes, entry, at))
+}
+
+/** What was found at a place, perhaps in lost+found: to be called for each reply that tells the kernel of it. */
+export function found({ nodes }: Mounted, at: NameIn, inode: Inode): Inode {
+  if (isInLostAndFound(at)) nodes.foundInLost(inode.ino)
+  return inode
 }
 
 export function answerAttributes(mounted: Mounted, inode: Inode): Reply {
   const validMs = validMsOf(mounted)
-  return short((bytes, at) => writeAttributesReply(bytes, attributesOf(inode), validMs, at))
+  return short((bytes, at) => writeAttributesReply(bytes, new Stat(inode), validMs, at))
 }
 
 export const answerOpened = (opened: Opened): Reply => short((bytes, at) => writeOpened(bytes, opened, at))

@@ -2,13 +2,14 @@
 import { constants } from 'node:os'
 import { systemError } from '../../errors.ts'
 import { checkName, directoryOf } from '../../files/paths.ts'
+import { LOST_AND_FOUND_INODE } from '../../metadata/metadata.ts'
 import type { InodeNumber } from '../../units.ts'
 import type { Mounted, Operation, Reply } from '../request.ts'
 import { reply, short } from '../request.ts'
 import { writeNoEntry } from '../wire/entry.ts'
-import { readBatchForget } from '../wire/forget.ts'
+import { readBatchForget, readForget } from '../wire/forget.ts'
 import { readName } from '../wire/names.ts'
-import { answerEntry, currentInode, inodeNow, inodeOf, validMsOf } from './inodes.ts'
+import { answerEntry, currentInode, found, inodeNow, inodeOf, validMsOf } from './inodes.ts'
 
 /** Every name of a path that is walked: at once when it is known. ENOENT, ENAMETOOLONG, EILSEQ. */
 export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
@@ -19,7 +20,9 @@ export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
   const dentry = known.dentry(parent, name)
   if (dentry === null) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
-  return inode === undefined ? lookUp(mounted, parent, name) : answerEntry(mounted, parent, inode)
+  return inode === undefined
+    ? lookUp(mounted, parent, name)
+    : answerEntry(mounted, found(mounted, { parent, name }, inode))
 }
 
 async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Promise<Reply> {
@@ -28,7 +31,7 @@ async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Prom
     if (dentry === null) return answerNothing(mounted)
     const inode = await currentInode(mounted, dentry.ino)
     // Else it has gone since, perhaps by a rename that put another in its place: look again.
-    if (inode !== undefined) return answerEntry(mounted, parent, inode)
+    if (inode !== undefined) return answerEntry(mounted, found(mounted, { parent, name }, inode))
   }
 }
 
@@ -40,7 +43,9 @@ async function lookUpNode(mounted: Mounted, nodeId: InodeNumber, name: '.' | '..
   const directory = await directoryOf(mounted.fs, nodeId)
   const inode = name === '..' ? directory : await currentInode(mounted, nodeId)
   if (directory === undefined || inode === undefined) return NOTHING
-  return answerEntry(mounted, name === '..' ? undefined : directory.ino, inode)
+  const at =
+    name === '.' && directory.ino === LOST_AND_FOUND_INODE ? await mounted.fs.metadata.nameOf(nodeId) : undefined
+  return answerEntry(mounted, at === undefined ? inode : found(mounted, at, inode))
 }
 
 /** No error that is thrown: a shell that looks for a program along its path asks often. */
@@ -52,13 +57,13 @@ function answerNothing(mounted: Mounted): Reply {
   return validMs > 0 ? short((bytes, at) => writeNoEntry(bytes, validMs, at)) : NOTHING
 }
 
-export const forget: Operation = ({ nodes }, { nodeId }) => {
-  nodes.forget(nodeId)
+export const forget: Operation = ({ nodes }, { nodeId, body }) => {
+  nodes.forget(nodeId, readForget(body))
   return undefined
 }
 
 export const batchForget: Operation = ({ nodes }, { body }) => {
-  for (const { nodeId } of readBatchForget(body)) nodes.forget(nodeId as InodeNumber)
+  for (const { nodeId, lookups } of readBatchForget(body)) nodes.forget(nodeId as InodeNumber, lookups)
   return undefined
 }
 

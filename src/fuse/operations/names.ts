@@ -21,7 +21,7 @@ import {
   RenameFlag,
 } from '../wire/names.ts'
 import { callOf } from './call-limits.ts'
-import { answerEntry, ownerOf } from './inodes.ts'
+import { answerEntry, ownerOf, staleWhenGone } from './inodes.ts'
 
 const PERMISSION_BITS = 0o7777
 
@@ -63,14 +63,18 @@ async function make(
     { ...what, ...ownerOf(mounted, request, what.umask ?? 0) },
     call,
   )
-  return answerEntry(mounted, parent, inode)
+  return answerEntry(mounted, inode)
 }
 
 export const link: Operation = async (mounted, request) => {
   const parent = request.nodeId
   const { nodeId, name } = readLink(request.body)
   const call = { ...callOf(mounted, request, 'link', `inode ${nodeId}`), dest: name }
-  return answerEntry(mounted, parent, await makeLink(mounted.fs, nodeId as InodeNumber, { parent, name }, call))
+  const ino = nodeId as InodeNumber
+  const inode = await makeLink(mounted.fs, ino, { parent, name }, call).catch((error: unknown) =>
+    staleWhenGone(mounted, ino, 'link', error),
+  )
+  return answerEntry(mounted, inode)
 }
 
 /** By the mount's policy EBUSY, ETIMEDOUT, EINTR: the name is still there. In lost+found: reclaims the file. */

@@ -3,16 +3,16 @@ import { constants } from 'node:fs'
 import { codeOf } from '../../errors.ts'
 import { syncAll, syncFile } from '../../files/durability.ts'
 import { storeTimes } from '../../files/growth.ts'
+import type { What } from '../../files/making.ts'
 import { makeOpen, makeOpenNow } from '../../files/making.ts'
 import { OpenInode } from '../../files/open-inode.ts'
 import { cuttingOf, resize } from '../../files/ranges.ts'
-import type { InodeNumber } from '../../units.ts'
 import { OpenedFile } from '../handles.ts'
 import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY, short } from '../request.ts'
 import type { CreateRequest, Opened, OpenRequest } from '../wire/open.ts'
 import { readCreate, readFsync, readHandle, readOpen, readRelease, writeCreated } from '../wire/open.ts'
-import { openFlagsOf } from './caching.ts'
+import { openFlagsOf, openFlagsOfNew } from './caching.ts'
 import { callOf } from './call-limits.ts'
 import { answerOpened, entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
 import { dropPrivileges } from './privileges.ts'
@@ -56,60 +56,65 @@ async function emptied(mounted: Mounted, request: Request, opened: OpenInode, ki
 }
 
 /** Through one that is for reading nothing can be written, so nothing is to be stored when it is closed. */
-const handleOf = (mounted: Mounted, opened: OpenInode, { flags }: Pick<OpenRequest, 'flags'>): Opened =>
-  numbered(mounted, opened, (flags & O_ACCMODE) === O_RDONLY)
+function handleOf(mounted: Mounted, opened: OpenInode, { flags }: OpenRequest): Opened {
+  const openFlags = openFlagsOf(mounted, opened, (flags & O_ACCMODE) === O_RDONLY)
+  return { handle: numberOf(mounted, opened, flags), openFlags }
+}
 
 /**
  * What makes a new file grow stores its times itself. Left are those of bytes that are written once more, in place, before the
  * file that was made is closed: they are stored with RELEASE, which the kernel has sent when close(2) returns, though nobody waits for it.
  */
-const handleOfNew = (mounted: Mounted, opened: OpenInode): Opened => numbered(mounted, opened, true)
+const handleOfNew = (mounted: Mounted, opened: OpenInode, { flags }: CreateRequest): Opened => ({
+  handle: numberOf(mounted, opened, flags),
+  openFlags: openFlagsOfNew(mounted),
+})
 
-function numbered(mounted: Mounted, opened: OpenInode, sparesFlush: boolean): Opened {
-  const handle = mounted.handles.files.add(new OpenedFile(opened, mounted.nodes.isLost(opened.ino)))
-  return { handle, openFlags: openFlagsOf(mounted, opened, sparesFlush) }
-}
+const numberOf = ({ handles, nodes }: Mounted, opened: OpenInode, flags: number): number =>
+  handles.files.add(new OpenedFile(opened, { isLost: nodes.isLost(opened.ino), flags }))
 
 /** Makes a file and opens it. The kernel asks when it knows of none. */
 export const create: Operation = (mounted, request) => {
   const asked = readCreate(request.body)
-  const { mode, umask, name } = asked
-  const parent: InodeNumber = request.nodeId
-  const { uid, gid, umask: taken } = ownerOf(mounted, request, umask)
-  const what = { kind: 'file', mode: mode & PERMISSION_BITS, uid, gid, umask: taken } as const
-  const opened = makeOpenNow(mounted.fs, { parent, name }, what)
-  return opened === undefined ? createSlowly(mounted, request, asked) : answerCreated(mounted, parent, opened)
+  const place = { parent: request.nodeId, name: asked.name }
+  const what = fileOf(mounted, request, asked)
+  const opened = makeOpenNow(mounted.fs, place, what)
+  return opened === undefined ? createSlowly(mounted, request, asked, what) : answerCreated(mounted, opened, asked)
 }
 
-function answerCreated(mounted: Mounted, parent: InodeNumber, made: OpenInode): Reply {
-  const entry = entryOf(mounted, parent, made.inode)
-  const opened = handleOfNew(mounted, made)
-  return short((bytes, at) => writeCreated(bytes, entry, opened, at))
+/** Makes a file without a name and opens it: it goes with the last close, unless LINK gives it one. */
+export const tmpfile: Operation = async (mounted, request) => {
+  const asked = readCreate(request.body)
+  const place = { parent: request.nodeId, name: undefined }
+  const call = callOf(mounted, request, 'open', asked.name)
+  return answerCreated(mounted, await makeOpen(mounted.fs, place, fileOf(mounted, request, asked), call), asked)
 }
 
-async function createSlowly(mounted: Mounted, request: Request, asked: CreateRequest): Promise<Reply> {
+type NewFile = What & { readonly kind: 'file' }
+
+/** What is asked for, whose it is. */
+function fileOf(mounted: Mounted, request: Request, { mode, umask: asked }: CreateRequest): NewFile {
+  const { uid, gid, umask } = ownerOf(mounted, request, asked)
+  return { kind: 'file', mode: mode & PERMISSION_BITS, uid, gid, umask }
+}
+
+async function createSlowly(mounted: Mounted, request: Request, asked: CreateRequest, what: NewFile): Promise<Reply> {
+  const { name, flags } = asked
+  const call = callOf(mounted, request, 'open', name)
   try {
-    return await createAt(mounted, request, asked, asked.name)
+    const opened = await makeOpen(mounted.fs, { parent: request.nodeId, name }, what, call)
+    return answerCreated(mounted, opened, asked)
   } catch (error) {
     // Somebody was quicker: the kernel looks again, asks who may, and opens it.
-    if (codeOf(error) === 'EEXIST' && (asked.flags & O_EXCL) === 0) throw stale('open', request.nodeId)
+    if (codeOf(error) === 'EEXIST' && (flags & O_EXCL) === 0) throw stale('open', request.nodeId)
     throw error
   }
 }
 
-/** Makes a file without a name and opens it: it goes with the last close, unless LINK gives it one. */
-export const tmpfile: Operation = (mounted, request) => createAt(mounted, request, readCreate(request.body), undefined)
-
-async function createAt(
-  mounted: Mounted,
-  request: Request,
-  { mode, umask, name: asked }: CreateRequest,
-  name: string | undefined,
-): Promise<Reply> {
-  const what = { mode: mode & PERMISSION_BITS, ...ownerOf(mounted, request, umask) }
-  const parent: InodeNumber = request.nodeId
-  const opened = await makeOpen(mounted.fs, { parent, name }, what, callOf(mounted, request, 'open', asked))
-  return answerCreated(mounted, parent, opened)
+function answerCreated(mounted: Mounted, made: OpenInode, asked: CreateRequest): Reply {
+  const entry = entryOf(mounted, made.inode)
+  const opened = handleOfNew(mounted, made, asked)
+  return short((bytes, at) => writeCreated(bytes, entry, opened, at))
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */

@@ -1,5 +1,6 @@
 /** Space: FALLOCATE, STATFS. */
 import { systemError } from '../../errors.ts'
+import { syncFile } from '../../files/durability.ts'
 import { allocateRange, checkSize } from '../../files/growth.ts'
 import { cuttingOf, punch, zero } from '../../files/ranges.ts'
 import { BLOCK_SIZE } from '../../units.ts'
@@ -19,7 +20,7 @@ const NAME_MAX = 255
 export const fallocate: Operation = async (mounted, request) => {
   const { fs, handles } = mounted
   const { handle, offset, length, mode } = readFallocate(request.body)
-  const { open, path } = handles.files.get(handle)
+  const { open, path, isSynchronous } = handles.files.get(handle)
   const call = callOf(mounted, request, 'fallocate', path)
   const end = offset + length
   checkSize(end, call.syscall, path)
@@ -36,6 +37,7 @@ export const fallocate: Operation = async (mounted, request) => {
     const can = 'a mounted pool can allocate, punch and zero ranges; open the pool with the library for the others'
     throw systemError('EOPNOTSUPP', can, call)
   }
+  if (isSynchronous) await syncFile(fs, open)
   return EMPTY
 }
 

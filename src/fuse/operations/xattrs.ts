@@ -16,7 +16,7 @@ import {
   readSetxattr,
   XattrFlag,
 } from '../wire/xattr.ts'
-import { filePathOf, inodeNow, inodeOf } from './inodes.ts'
+import { filePathOf, inodeNow, inodeOf, staleWhenGone } from './inodes.ts'
 import { isVirtual, virtualNames, virtualXattr } from './lost-file-xattrs.ts'
 
 /** Made once: Linux asks for 'security.capability' before the first write to a file, and before each change of its owner. */
@@ -71,7 +71,9 @@ export const setxattr: Operation = async (mounted, { nodeId, body }) => {
   if (mode === undefined)
     throw systemError('EINVAL', 'XATTR_CREATE and XATTR_REPLACE exclude each other', { syscall: 'setxattr', path })
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'setxattr'))
-  await setXattr(mounted.fs, inode, name, value, mode, path, !killsSetgid)
+  await setXattr(mounted.fs, inode, name, value, mode, path, !killsSetgid).catch((error: unknown) =>
+    staleWhenGone(mounted, nodeId, 'setxattr', error),
+  )
   return EMPTY
 }
 
@@ -80,7 +82,9 @@ export const removexattr: Operation = async (mounted, { nodeId, body }) => {
   mustBeServed(mounted, name, 'removexattr', nodeId)
   mustNotBeVirtual(mounted, nodeId, name, 'removexattr')
   const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'removexattr'))
-  await removeXattr(mounted.fs, inode, name, filePathOf(mounted, nodeId))
+  await removeXattr(mounted.fs, inode, name, filePathOf(mounted, nodeId)).catch((error: unknown) =>
+    staleWhenGone(mounted, nodeId, 'removexattr', error),
+  )
   return EMPTY
 }
 

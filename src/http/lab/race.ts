@@ -180,11 +180,11 @@ const pinsInRange = ({ pool: { fileSystem }, ino, order }: Track): number =>
 const punched = (file: File, limits: { timeoutMs: number }): Promise<void> =>
   file.punchHole(CUT_START, PUNCH_END - CUT_START, limits)
 
-/** Resolves when the change is seen waiting; or never, and then it has ended. */
+/** Resolves when the change is seen waiting for pins; or never, and then it has ended. For a moment every change waits. */
 async function untilWaiting(track: Track): Promise<void> {
   while (track.change === 'to come') {
     await sleep(LOOK_MS)
-    if (track.order.busy !== 'wait' || track.change !== 'to come') continue
+    if (track.order.busy !== 'wait' || track.change !== 'to come' || pinsInRange(track) === 0) continue
     if (changeHolders(track.pool.fileSystem, track.ino).some(({ state }) => state === 'waiting')) track.change = 'waits'
   }
 }

@@ -1,6 +1,7 @@
 /** The command line `holdfast VERB POOL …`: all verbs, and what is typed wrong. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { wordOfOtherEncoding } from './arguments.ts'
 import { ExitCode } from './exit-codes.ts'
 import { coloured, widthOf } from './output.ts'
 import { reportError, UsageError } from './report-error.ts'
@@ -84,6 +85,11 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   process.stdout.on('error', () => {})
   try {
     const program = await makeProgram(args[0])
+    const odd = wordOfOtherEncoding(args)
+    if (odd !== undefined) {
+      const what = `'${odd}' is not UTF-8, as names in a pool are; of files of the host name the directory (put -r)`
+      throw new Misuse(what, program.commands.find((verb) => verb.name() === args[0]) ?? program)
+    }
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) {

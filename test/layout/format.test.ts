@@ -76,7 +76,7 @@ test('sizes and constants are those of the page', () => {
   )
   says(`status \\| kind << ${format.KIND_SHIFT} \\| sequence << ${format.SEQUENCE_SHIFT}`)
   says(
-    `${LockByte.opening} while a pool is opened, ${LockByte.reclaim} during a reclaim pass, ${LockByte.slot(0)} + *n*`,
+    `${LockByte.opening} while a pool is opened, ${LockByte.reclaim} during a reclaim pass, ${LockByte.probe} while who opens the pool asks whether such locks work, ${LockByte.slot(0)} + *n*`,
   )
 })
 

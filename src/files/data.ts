@@ -65,7 +65,7 @@ export async function readInto(
 /** Changes wait for a copy that they know of; whose copies nobody knows of may have to begin again without end. */
 function mustHaveTime({ table }: FileSystem, { deadlineMs, signal }: Limits, path: string | undefined): void {
   signal?.throwIfAborted()
-  if (table.clock.nowMs() < deadlineMs) return
+  if (table.clock.steadyMs() < deadlineMs) return
   const what = 'the file was changed again and again while it was read; read less at once, or try again'
   throw systemError('ETIMEDOUT', what, { syscall: 'read', path })
 }

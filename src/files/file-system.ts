@@ -66,7 +66,7 @@ export function limitsOf(fs: Pick<FileSystem, 'table'>, options: WaitOptions = {
   if (timeoutMs !== Infinity) checkBytes('timeoutMs', timeoutMs)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongType('signal', 'an AbortSignal', signal)
   signal?.throwIfAborted()
-  return { deadlineMs: fs.table.clock.nowMs() + timeoutMs, signal }
+  return { deadlineMs: fs.table.clock.steadyMs() + timeoutMs, signal }
 }
 
 /** The policy for a change: the call's, else the file's, else the pool's. */

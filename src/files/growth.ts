@@ -257,7 +257,7 @@ export async function trimPreallocation(fs: FileSystem, open: OpenInode): Promis
       least: start * BLOCK_SIZE,
       end: end * BLOCK_SIZE,
       busy: 'sequester',
-      limits: { deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS },
+      limits: { deadlineMs: fs.table.clock.steadyMs() + DEFAULT_TIMEOUT_MS },
       syscall: 'close',
     })
     if (result?.committed === true) fs.freed()

@@ -268,7 +268,7 @@ export async function removeIfOrphan(fs: FileSystem, ino: InodeNumber): Promise<
     deleteInode: true,
     onlyIfOrphan: true,
     busy: 'sequester',
-    limits: { deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS },
+    limits: { deadlineMs: fs.table.clock.steadyMs() + DEFAULT_TIMEOUT_MS },
     syscall: 'close',
   })
   if (result?.committed === true) fs.freed()

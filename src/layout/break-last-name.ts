@@ -113,7 +113,7 @@ async function attempt(
     if (busy === 'sequester' && isHeldOpen()) return keepsOrphan()
     const targets = deviceBytesOf(extents)
     const claims = overlappingClaims(table, targets)
-    if (claims.some(settles) && table.clock.nowMs() < settleBy) return ROLL_BACK
+    if (claims.some(settles) && table.clock.steadyMs() < settleBy) return ROLL_BACK
     if (busy !== 'sequester' && claims.some((claim) => !isFenced(table, ino, claim))) return ROLL_BACK
     if (busy !== 'sequester' && isHeldOpen()) return keepsOrphan()
     obstacle = undefined

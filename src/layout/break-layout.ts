@@ -138,7 +138,7 @@ async function attemptCut(
       const targets = deviceBytesOf(removed, cut.start, cut.end)
       const claims = overlappingClaims(table, targets)
       const onMoved = moved.length === 0 ? [] : overlappingClaims(table, deviceBytesOf(moved))
-      const isSettling = table.clock.nowMs() < settleBy
+      const isSettling = table.clock.steadyMs() < settleBy
       const mustSettle = isSettling && (claims.some(settles) || onMoved.some(settles))
       // The file may have grown or shrunk since the look: EOF decides what is an edge, and what is past the end.
       const hasMoved = inode.size !== layout.inode.size || !plan.stillHolds(removed, inode)

@@ -115,7 +115,7 @@ export async function untilPolicyAllows(
     const holding = busy === 'sequester' ? [] : claims()
     if (holding.length === 0) return settleBy
     if (busy === 'fail') throw busyError(door, request, 'EBUSY', 'the blocks are pinned', holding)
-    if (table.clock.nowMs() >= limits.deadlineMs) throw stillPinned()
+    if (table.clock.steadyMs() >= limits.deadlineMs) throw stillPinned()
     broken.set(BreakState.waiting)
     table.ringWaiters()
     await untilOrTime(door, () => claims().length === 0, {
@@ -127,7 +127,7 @@ export async function untilPolicyAllows(
 }
 
 export const settleTime = ({ table }: Door, limits: Limits): number =>
-  Math.min(table.clock.nowMs() + SETTLE_MS, limits.deadlineMs)
+  Math.min(table.clock.steadyMs() + SETTLE_MS, limits.deadlineMs)
 
 /** Resolves when the condition holds or the time is up. */
 export async function untilOrTime({ waiting }: Door, condition: () => boolean, limits: Limits): Promise<void> {

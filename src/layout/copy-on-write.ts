@@ -46,7 +46,7 @@ async function copyHeld(door: Door, request: CopyRequest): Promise<void> {
   const { limits } = request
   while (!(await attempt(door, request))) {
     // A write pin was granted while a stable pin waited for others: one of the two goes back.
-    if (door.table.clock.nowMs() < limits.deadlineMs) continue
+    if (door.table.clock.steadyMs() < limits.deadlineMs) continue
     throw busyError(door, request, 'ETIMEDOUT', 'the blocks are both stable and written to', [], 'try again')
   }
 }
@@ -65,7 +65,7 @@ function attempt(door: Door, request: CopyRequest): Promise<boolean> {
     if (held.length === 0) return true
     const writers = (): ClaimView[] => claimsOn(door, held).filter((claim) => claim.isWrite)
     const slice: Limits = {
-      deadlineMs: Math.min(table.clock.nowMs() + PATIENCE_MS, limits.deadlineMs),
+      deadlineMs: Math.min(table.clock.steadyMs() + PATIENCE_MS, limits.deadlineMs),
       signal: limits.signal,
     }
     await untilOrTime(door, () => writers().length === 0, slice)

@@ -212,10 +212,11 @@ export async function untilRecalled(
       throw leaseError(door, request, 'EBUSY', 'the layout is leased', held, "ask with busy 'wait' or 'sequester'")
     return leases
   }
+  let beganMs = 0
   const ask = (): LeaseView[] => {
     const leases = mayAsk()
-    const nowMs = table.clock.nowMs()
-    const isDue = (lease: LeaseView): boolean => nowMs >= broken.sinceMs + lease.breakTimeMs
+    const nowMs = table.clock.steadyMs()
+    const isDue = (lease: LeaseView): boolean => nowMs >= beganMs + lease.breakTimeMs
     for (const lease of leases.filter(isDue)) {
       revoke(table, lease)
       if (revokes.hasSubscribers) revokes.publish(newsOf(table, lease))
@@ -236,6 +237,7 @@ export async function untilRecalled(
   do {
     if (isFree()) return
   } while (!(await broken.keep(isFree, limits, notGivenBack)))
+  beganMs = table.clock.steadyMs()
   // While holders make up their minds, copies go on.
   broken.set(BreakState.waiting)
   if (ownLeases !== undefined) table.exemptions.set(broken.index, ownLeases)
@@ -246,7 +248,7 @@ export async function untilRecalled(
   )
   try {
     for (let leases = ask(); leases.length > 0; leases = ask()) {
-      const revokedMs = broken.sinceMs + Math.min(...leases.map((lease) => lease.breakTimeMs))
+      const revokedMs = beganMs + Math.min(...leases.map((lease) => lease.breakTimeMs))
       const slice: Limits = {
         deadlineMs: Math.min(revokedMs, limits.deadlineMs),
         signal: limits.signal,
@@ -255,7 +257,7 @@ export async function untilRecalled(
       const isAnswered = (): true | undefined => (ask().length === 0 ? true : undefined)
       await door.waiting.until(isAnswered, slice, sliceIsOver).catch((error: unknown) => {
         if (error !== SLICE_IS_OVER) throw error
-        if (table.clock.nowMs() >= limits.deadlineMs) throw notGivenBack()
+        if (table.clock.steadyMs() >= limits.deadlineMs) throw notGivenBack()
       })
     }
   } finally {

@@ -31,7 +31,7 @@ export async function reclaimLostFile(
     end: MAX_FILE_SIZE,
     deleteInode: true,
     busy: 'fail',
-    limits: { deadlineMs: door.table.clock.nowMs() + 45_000 },
+    limits: { deadlineMs: door.table.clock.steadyMs() + 45_000 },
     syscall,
     path: `/lost+found/${entry.name}`,
   })

@@ -33,7 +33,7 @@ export class Queue {
   readonly #table: PinTable
   readonly #ino: InodeNumber
   readonly #own: Place
-  /** When each change ahead was first seen to have its turn, by its arrival. */
+  /** When each change ahead was first seen to have its turn, by its arrival; by the steady clock. */
   readonly #turns = new Map<number, number>()
 
   constructor(table: PinTable, ino: InodeNumber, own: Place) {
@@ -64,7 +64,7 @@ export class Queue {
   }
 
   #hasItsTurn({ arrival }: BreakView): boolean {
-    const nowMs = this.#table.clock.nowMs()
+    const nowMs = this.#table.clock.steadyMs()
     const sinceMs = this.#turns.get(arrival)
     if (sinceMs === undefined) this.#turns.set(arrival, nowMs)
     return sinceMs === undefined || nowMs - sinceMs < TURN_MS

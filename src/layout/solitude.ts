@@ -102,9 +102,9 @@ export function mayLook(table: Seen): boolean {
 export async function enter(table: Seen, timeoutMs: number, path: string, holders: () => Holder[]): Promise<void> {
   const { clock } = table
   announce(table)
-  const deadlineMs = clock.nowMs() + timeoutMs
+  const deadlineMs = clock.steadyMs() + timeoutMs
   while (!mayLook(table)) {
-    if (clock.nowMs() >= deadlineMs) {
+    if (clock.steadyMs() >= deadlineMs) {
       const what = 'another process has changes of the metadata that it does not commit; is it stopped?'
       throw systemError('ETIMEDOUT', what, { syscall: 'open', path, holders: holders() })
     }

@@ -25,7 +25,7 @@ export interface WaitWatch {
 }
 
 export class StuckWaits {
-  readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #clock: Pick<Clock, 'steadyMs'>
   readonly #alarm: StuckAlarm
   /** ms spent in waits, by operation. */
   readonly #waited = new WeakMap<object, number>()
@@ -33,7 +33,7 @@ export class StuckWaits {
   readonly #told = new WeakSet()
   #count = 0
 
-  constructor(clock: Pick<Clock, 'nowMs'>, alarm = NO_ALARM) {
+  constructor(clock: Pick<Clock, 'steadyMs'>, alarm = NO_ALARM) {
     this.#clock = clock
     this.#alarm = alarm
   }
@@ -47,8 +47,8 @@ export class StuckWaits {
   begin(operation: object, wouldEndWith: () => Error): WaitWatch {
     const { afterMs, tell } = this.#alarm
     const before = this.#waited.get(operation) ?? 0
-    const sinceMs = this.#clock.nowMs()
-    const waitedMs = (): number => before + this.#clock.nowMs() - sinceMs
+    const sinceMs = this.#clock.steadyMs()
+    const waitedMs = (): number => before + this.#clock.steadyMs() - sinceMs
     return {
       dueInMs: () => (this.#told.has(operation) ? Infinity : afterMs - waitedMs()),
       look: () => {

@@ -32,8 +32,10 @@ export interface Bells {
 }
 
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. May be set, forward and back: for times that are shown or stored, not for how long something lasts. */
   nowMs(): number
+  /** Near to the same, and nobody sets it: what deadlines are measured by. Means nothing to another process. */
+  steadyMs(): number
   /** The same, exact to a turn of the event loop; costs next to nothing. */
   coarseMs(): number
   /** Calls back once after some time; returns how to take it back. */

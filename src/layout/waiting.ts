@@ -21,7 +21,7 @@ import { StuckWaits } from './stuck-waits.ts'
 const DEATH_TICK_MS = 250
 
 export interface Limits {
-  /** ms since 1970. */
+  /** By the steady clock (`Clock.steadyMs`). */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
   /** Of a wait in slices: the limits of all of it, and what it would end with. */
@@ -30,7 +30,7 @@ export interface Limits {
 
 /** What is left of the limits, for an operation of the metadata: its lock is waited for no longer than all the rest. */
 export const patienceOf = ({ clock }: Pick<PinTable, 'clock'>, limits: Limits): Patience => ({
-  timeoutMs: Math.max(0, limits.deadlineMs - clock.nowMs()),
+  timeoutMs: Math.max(0, limits.deadlineMs - clock.steadyMs()),
   signal: limits.signal,
   operation: limits.partOf?.limits ?? limits,
 })
@@ -70,11 +70,11 @@ export class Waiting {
     const { clock } = this.#table
     const whole = limits.partOf ?? { limits, onTimeout }
     const watch = this.#stuck.begin(whole.limits, whole.onTimeout)
-    const sinceMs = clock.nowMs()
+    const sinceMs = clock.steadyMs()
     let cancelTick = (): void => {}
     const finish = (outcome: WaitMessage['outcome']): void => {
       if (waits.hasSubscribers)
-        waits.publish({ ...this.#table.teller, outcome, waitedMs: Math.max(0, clock.nowMs() - sinceMs) })
+        waits.publish({ ...this.#table.teller, outcome, waitedMs: Math.max(0, clock.steadyMs() - sinceMs) })
       watch.end()
       cancelTick()
       signal?.removeEventListener('abort', onAbort)
@@ -96,7 +96,7 @@ export class Waiting {
         if (value !== undefined) {
           finish('done')
           resolve(value)
-        } else if (clock.nowMs() >= deadlineMs) {
+        } else if (clock.steadyMs() >= deadlineMs) {
           const error = onTimeout()
           finish(codeOf(error) === 'ETIMEDOUT' ? 'timeout' : 'slice')
           reject(error)
@@ -115,7 +115,7 @@ export class Waiting {
       if (this.#looks.has(look)) arm()
     }
     const arm = (): void => {
-      const left = Math.min(deadlineMs - clock.nowMs(), watch.dueInMs())
+      const left = Math.min(deadlineMs - clock.steadyMs(), watch.dueInMs())
       cancelTick = clock.after(Math.max(0, Math.min(DEATH_TICK_MS, left)), tick, true)
     }
     signal?.addEventListener('abort', onAbort)

@@ -87,8 +87,8 @@ export class FreeSpaceMaker {
     if (!(await stablePinsHoldBack(door))) return false
     const { memory, clock } = door.table
     memory.table.add(Table.spaceWanted, 1)
-    const deadline = clock.nowMs() + LET_GO_MS
-    while (clock.nowMs() < deadline) {
+    const deadline = clock.steadyMs() + LET_GO_MS
+    while (clock.steadyMs() < deadline) {
       await new Promise<void>((resolve) => clock.after(LET_GO_PAUSE_MS, resolve, true))
       if (await this.#takeIdle(door)) return true
     }
@@ -110,11 +110,11 @@ export class FreeSpaceMaker {
 
   async #reclaim(): Promise<number> {
     const { clock } = this.#work.table
-    const deadline = clock.nowMs() + OTHERS_TIMEOUT_MS
+    const deadline = clock.steadyMs() + OTHERS_TIMEOUT_MS
     for (let isOthers = false; ; isOthers = true) {
       const freed = await reclaimBusyExtents(this.#work)
       if (freed !== undefined) return isOthers ? Math.max(1, freed) : freed
-      if (clock.nowMs() > deadline) return 0
+      if (clock.steadyMs() > deadline) return 0
       await new Promise<void>((resolve) => clock.after(OTHERS_PAUSE_MS, resolve, true))
     }
   }

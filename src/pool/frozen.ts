@@ -82,7 +82,7 @@ export async function freeze(
     }
     pin?.release()
     limits.signal?.throwIfAborted()
-    if (fs.table.clock.nowMs() > limits.deadlineMs) {
+    if (fs.table.clock.steadyMs() > limits.deadlineMs) {
       throw systemError('ETIMEDOUT', 'the file was changed all the time', { syscall: 'freeze', path })
     }
   }

@@ -41,10 +41,10 @@ export function requireWritable({ path, metadata, device, pins }: PoolDirectory)
 
 /** Waits for others who open the pool, at most 45 s: ETIMEDOUT. Throws the signal's reason. */
 export async function takeOpeningLock(lock: { tryLock(): boolean }, path: string, signal?: AbortSignal): Promise<void> {
-  const deadline = Date.now() + OPENING_TIMEOUT_MS
+  const deadline = performance.now() + OPENING_TIMEOUT_MS
   while (!lock.tryLock()) {
     signal?.throwIfAborted()
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw systemError('ETIMEDOUT', 'another process has been opening the pool all the time; is it stopped?', {
         syscall: 'open',
         path,

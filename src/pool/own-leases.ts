@@ -94,8 +94,8 @@ export class OwnLeases {
           const undecided = 'a lease that is neither granted nor given up is in the way'
           return leaseError(fs, detail, 'ETIMEDOUT', undecided, inTheWay, 'wait longer')
         }
-        if (table.clock.nowMs() >= limits.deadlineMs) throw stuck()
-        const deadlineMs = Math.min(table.clock.nowMs() + STEP_BACK_MS, limits.deadlineMs)
+        if (table.clock.steadyMs() >= limits.deadlineMs) throw stuck()
+        const deadlineMs = Math.min(table.clock.steadyMs() + STEP_BACK_MS, limits.deadlineMs)
         const { signal } = limits
         await untilOrTime(fs, () => false, { deadlineMs, signal, partOf: { limits, onTimeout: stuck } })
         continue

@@ -5,6 +5,8 @@ import { turnBeganMs } from '../platform/event-loop.ts'
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
 
+  steadyMs: () => performance.timeOrigin + performance.now(),
+
   /** A pin that costs 90 ns can't spend 60 on the time. */
   coarseMs: turnBeganMs,
 

@@ -110,7 +110,7 @@ export function tableOf(actor: ActorContext, Table: typeof PinTable): PinTable {
     disown: (slot: number) => locks.store(slot, 0),
   }
   const bells = { ring: () => {}, onRing: () => {}, setWaiting: () => {} }
-  const clock = { nowMs: () => 0, coarseMs: () => 0, after: () => () => {} }
+  const clock = { nowMs: () => 0, steadyMs: () => 0, coarseMs: () => 0, after: () => () => {} }
   locks.store(actor.index, actor.index + 1)
   return new Table({ memory, liveness, bells, clock }, actor.index, { pid: 0, threadId: 0, startTime: 0 })
 }
@@ -324,7 +324,7 @@ export const observer =
   (protocol) =>
   (actor) => {
     const locks = actor.words(lockOf(0))
-    const clock = { nowMs: () => 0, coarseMs: () => 0, after: () => () => {} }
+    const clock = { nowMs: () => 0, steadyMs: () => 0, coarseMs: () => 0, after: () => () => {} }
     const table = new ObserverTable(memoryOf(actor), (slot) => locks.load(slot) !== 0, clock)
     actor.start()
     for (let attempt = 0; attempt < tries; attempt++) {

@@ -62,7 +62,12 @@ function tableOf(actor: ActorContext, slot: number): Seen {
       disown: () => undefined,
     },
     // Enough passes between two looks.
-    clock: { nowMs: () => (nowMs += 1000), coarseMs: () => 0, after: () => assert.fail('nobody waits here') },
+    clock: {
+      nowMs: () => (nowMs += 1000),
+      steadyMs: () => nowMs,
+      coarseMs: () => 0,
+      after: () => assert.fail('nobody waits here'),
+    },
   }
 }
 

@@ -148,3 +148,17 @@ test('who has left waits no more, not even who begins to wait after that', async
   await assert.rejects(door.until(isIdle, FAR, late), left)
   assert.equal(world.clock.timers, 0, 'nothing looks at a table that may be gone')
 })
+
+test('a wait lasts as long as it was to last, whatever the clock is set to meanwhile', async () => {
+  const { world, door, isIdle } = waiting()
+  const limits = { deadlineMs: world.clock.steadyMs() + 1000 }
+  const wait = door.until(isIdle, limits, late)
+  const expectation = assert.rejects(wait, /late/)
+  world.clock.setTo(99_000_000)
+  world.clock.pass(999)
+  assert.equal(await isDone(wait), false)
+  world.clock.setTo(0)
+  world.clock.pass(1)
+  assert.equal(await isDone(wait), true)
+  await expectation
+})

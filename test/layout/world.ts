@@ -32,6 +32,7 @@ export class MemoryTable implements TableMemory {
 /** Time that passes when the test says so. */
 export class HandClock implements Clock {
   #now = 1_000_000
+  #steady = 1_000_000
   readonly #timers = new Set<{ at: number; callback: () => void }>()
 
   nowMs(): number {
@@ -42,23 +43,37 @@ export class HandClock implements Clock {
     return this.#now
   }
 
+  steadyMs(): number {
+    return this.#steady
+  }
+
+  /** What an administrator does to the clock. */
+  setTo(ms: number): void {
+    this.#now = ms
+  }
+
   after(delayMs: number, callback: () => void): () => void {
-    const timer = { at: this.#now + delayMs, callback }
+    const timer = { at: this.#steady + delayMs, callback }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }
 
   /** Lets time pass, and runs what is due on the way, in order. */
   pass(ms: number): void {
-    const end = this.#now + ms
+    const end = this.#steady + ms
     for (;;) {
       const due = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0]
       if (due === undefined) break
       this.#timers.delete(due)
-      this.#now = Math.max(this.#now, due.at)
+      this.#passTo(Math.max(this.#steady, due.at))
       due.callback()
     }
-    this.#now = end
+    this.#passTo(end)
+  }
+
+  #passTo(ms: number): void {
+    this.#now += ms - this.#steady
+    this.#steady = ms
   }
 
   get timers(): number {

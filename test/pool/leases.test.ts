@@ -208,6 +208,22 @@ describe('layout leases', async () => {
     await letGo(other)
   })
 
+  test('a lease is not revoked because the clock of the machine is set forward', async (t) => {
+    const pool = await temporaryPool(t)
+    await pool.writeFile('/file', content)
+    await other.attach(pool)
+    await holdLease(other, { path: '/file', answer: 'nothing' })
+    const change = pool.punchHole('/file', 0, BLOCK, soon)
+    await until('it is told', async () => (await recallsOf(other)).length === 1)
+    t.mock.method(pool.fileSystem.table.clock, 'nowMs', () => Date.now() + 3_600_000)
+    // The change looks every 250 ms.
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    assert.equal((await stateAt(other)).state, 'recalled')
+    t.mock.restoreAll()
+    await letGo(other)
+    await change
+  })
+
   for (const end of ['its own timeout', 'its abort'] as const) {
     test(`promise 4: a change that ends by ${end} leaves the lease held, and the next one recalls anew`, async (t) => {
       const pool = await temporaryPool(t)

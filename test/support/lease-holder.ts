@@ -108,7 +108,10 @@ export function letGo(who: Doer, name = 'lease'): Promise<void> {
 
 /** Time passes for changes of this process, until the end of the test or `t.mock.restoreAll()`. */
 export function letTimePass(t: TestContext, pool: Pool, ms: number): void {
-  t.mock.method(pool.fileSystem.table.clock, 'nowMs', () => Date.now() + ms)
+  const { clock } = pool.fileSystem.table
+  const steadyMs = clock.steadyMs.bind(clock)
+  t.mock.method(clock, 'nowMs', () => Date.now() + ms)
+  t.mock.method(clock, 'steadyMs', () => steadyMs() + ms)
 }
 
 /** Longer than the break time of leases, 30 s, and shorter than the timeout of a change, 45 s. */

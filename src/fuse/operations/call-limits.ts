@@ -10,7 +10,7 @@ export class CallLimits implements Limits {
   readonly #request: Request
 
   constructor({ fs, options }: Mounted, request: Request) {
-    this.deadlineMs = fs.table.clock.nowMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
+    this.deadlineMs = fs.table.clock.steadyMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
     this.#request = request
   }
 

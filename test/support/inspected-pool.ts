@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createAdaptorServer } from '@hono/node-server'
@@ -14,7 +15,8 @@ import { chromium } from 'playwright-core'
 import { filesOfPool, makeApp } from '../../src/http/server/app.ts'
 import type { Pool } from '../../src/index.ts'
 import { metrics } from '../../src/metrics/index.ts'
-import { atEnd } from './temporary-pool.ts'
+import { until } from './pinned-content.ts'
+import { atEnd, BLOCK, temporaryPool } from './temporary-pool.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const HOST = '127.0.0.1'
@@ -31,6 +33,20 @@ export function builtPage(): BuiltPage {
   const how = ['build', 'web', '--outDir', directory, '--emptyOutDir', '--logLevel', 'error']
   execFileSync(process.execPath, [vite, ...how], { cwd: root })
   return { directory, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) }
+}
+
+/** For all tests of a suite: one browser, and the page. */
+export function oneBrowser(): { readonly browser: Browser; readonly page: BuiltPage } {
+  const made: { browser?: Browser; page?: BuiltPage } = {}
+  before(async () => {
+    made.page = builtPage()
+    made.browser = await launched()
+  })
+  after(async () => {
+    await made.browser?.close()
+    made.page?.[Symbol.dispose]()
+  })
+  return made as Required<typeof made>
 }
 
 const servers = new Map<string, Server>()
@@ -64,6 +80,32 @@ export async function inspected(t: TestContext, pool: Pool, page: BuiltPage): Pr
     counted[Symbol.dispose]()
   })
   return address
+}
+
+/** A pool with blocks of every kind: pinned, stably pinned, in lost+found. */
+export async function heldPool(t: TestContext): Promise<Pool> {
+  const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
+  await pool.mkdir('/frames')
+  for (const [name, blocks] of [
+    ['/video.bin', 900],
+    ['/frames/0001.raw', 200],
+    ['/log', 40],
+  ] as const)
+    await pool.writeFile(name, Buffer.alloc(blocks * BLOCK, name))
+  const video = await pool.open('/video.bin', 'r+')
+  const pin = await video.pin({ offset: 100 * BLOCK, length: 200 * BLOCK, mode: 'read' })
+  await video.punchHole(150 * BLOCK, 100 * BLOCK)
+  const stable = await video.pin({ offset: 500 * BLOCK, length: 64 * BLOCK, mode: 'read', stable: true })
+  atEnd(t, () => {
+    pin.release()
+    stable.release()
+  })
+  // What was given back becomes free by itself, some time: before anybody looks.
+  await until('nothing is on its way to be free', async () => {
+    await pool.reap()
+    return (await pool.stats()).busyBytes === 0
+  })
+  return pool
 }
 
 /** Where Debian and others put it; undefined: there is none. */

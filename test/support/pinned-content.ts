@@ -76,9 +76,10 @@ export const MORE_THAN_FITS = { tcp: 16 * MIB, unix: MIB } as const
 export async function everything(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => void chunks.push(chunk))
+  // A connection that is cut off with bytes on their way ends in an error.
   stream.on('error', () => undefined)
   stream.resume()
-  if (!stream.closed) await Promise.race([once(stream, 'end'), once(stream, 'close')])
+  if (!stream.closed) await new Promise((resolve) => void stream.once('end', resolve).once('close', resolve))
   return Buffer.concat(chunks)
 }
 

@@ -1,72 +1,33 @@
-/** The inspector in a browser: what it shows against the API, what it does, and how it is used without a mouse. */
+/** The inspector in a browser: what it shows against the API, and what it does. */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import type { TestContext } from 'node:test'
-import axe from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
 import type { BlockMap } from '../../src/http/api/block-map.ts'
-import type { Pool } from '../../src/index.ts'
 import {
-  builtPage,
   chromiumPath,
   cutOff,
+  heldPool,
   inspected,
-  launched,
   NO_CHROMIUM,
+  oneBrowser,
   opened,
   TOKEN,
 } from '../support/inspected-pool.ts'
-import type { BuiltPage } from '../support/inspected-pool.ts'
 import { startProcess } from '../support/participant.ts'
-import { until } from '../support/pinned-content.ts'
-import { atEnd, BLOCK, temporaryPool } from '../support/temporary-pool.ts'
+import { BLOCK, temporaryPool } from '../support/temporary-pool.ts'
 
 const skip = chromiumPath() === undefined ? NO_CHROMIUM : false
-
-async function heldPool(t: TestContext): Promise<Pool> {
-  const pool = await temporaryPool(t, { sizeBytes: 16 << 20 })
-  await pool.mkdir('/frames')
-  for (const [name, blocks] of [
-    ['/video.bin', 900],
-    ['/frames/0001.raw', 200],
-    ['/log', 40],
-  ] as const)
-    await pool.writeFile(name, Buffer.alloc(blocks * BLOCK, name))
-  const video = await pool.open('/video.bin', 'r+')
-  const pin = await video.pin({ offset: 100 * BLOCK, length: 200 * BLOCK, mode: 'read' })
-  await video.punchHole(150 * BLOCK, 100 * BLOCK)
-  const stable = await video.pin({ offset: 500 * BLOCK, length: 64 * BLOCK, mode: 'read', stable: true })
-  atEnd(t, () => {
-    pin.release()
-    stable.release()
-  })
-  // What was given back becomes free by itself, some time: before anybody looks.
-  await until('nothing is on its way to be free', async () => {
-    await pool.reap()
-    return (await pool.stats()).busyBytes === 0
-  })
-  return pool
-}
 
 const textOf = async (page: Page, selector: string): Promise<string> =>
   ((await page.locator(selector).first().textContent()) ?? '').replaceAll(/\s+/g, ' ').trim()
 
 describe('the inspector', { skip, timeout: 110_000 }, () => {
-  let browser: Browser
-  let built: BuiltPage
-  before(async () => {
-    built = builtPage()
-    browser = await launched()
-  })
-  after(async () => {
-    await browser?.close()
-    built?.[Symbol.dispose]()
-  })
+  const at = oneBrowser()
 
   test('promise 11: shows what the API says, and the map adds up', async (t) => {
     const pool = await heldPool(t)
-    const address = await inspected(t, pool, built)
-    const { page, complaints } = await opened(t, browser, address)
+    const address = await inspected(t, pool, at.page)
+    const { page, complaints } = await opened(t, at.browser, address)
     const map = (await (await fetch(`${address}api/map?cells=1`)).json()) as BlockMap
     await page.getByText('As a table').click()
     const shown = (await page.locator('#map-sums td').allTextContents()).map((text) => Number(text.replaceAll(',', '')))
@@ -86,7 +47,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
   test('what another process does is seen, and its death', async (t) => {
     const pool = await temporaryPool(t)
     await pool.writeFile('/a', Buffer.alloc(8 * BLOCK))
-    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const { page } = await opened(t, at.browser, await inspected(t, pool, at.page))
     await page.getByText('Nothing is pinned').waitFor()
     const other = await startProcess(t, pool)
     await other.run(async (here) => {
@@ -101,7 +62,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
 
   test('what is held gets older while nothing else happens', async (t) => {
     const pool = await heldPool(t)
-    const { page } = await opened(t, browser, await inspected(t, pool, built))
+    const { page } = await opened(t, at.browser, await inspected(t, pool, at.page))
     const ages = page.locator(
       'table[aria-labelledby="holders-pins"] td:nth-child(4), section[aria-labelledby="lost-title"] td:nth-child(4)',
     )
@@ -112,50 +73,9 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     for (const [row, age] of later.entries()) assert.notEqual(age, earlier[row])
   })
 
-  test('the map is walked and zoomed by keys, down to a block, and says what it is', async (t) => {
-    const pool = await heldPool(t)
-    const { page } = await opened(t, browser, await inspected(t, pool, built))
-    await page.keyboard.press('Tab')
-    assert.equal(await textOf(page, ':focus'), 'Skip to the map')
-    const canvas = page.getByRole('application')
-    await canvas.focus()
-    const ofOneBlock = page.getByText('1 (4.00 KiB) a cell').or(page.getByText('1 (4 KiB) a cell'))
-    // A slow page has no map yet for the first ones.
-    for (let zoom = 0; zoom < 100 && !(await ofOneBlock.isVisible()); zoom++) {
-      await page.keyboard.press('+')
-      await page.waitForTimeout(50)
-    }
-    await ofOneBlock.waitFor()
-    await page.keyboard.press('ArrowRight')
-    const words = page.locator('#map-words')
-    await page.locator('#map-words', { hasText: /^Block [\d,]+: / }).waitFor()
-    const first = await words.textContent()
-    await page.keyboard.press('ArrowRight')
-    await page.locator('#map-words', { hasNotText: first! }).waitFor()
-    await page.keyboard.press('Home')
-    await page.getByText('0–4,095,').waitFor()
-  })
-
-  test('zooming into a TiB finds the one block that is in a file', async (t) => {
-    const pool = await temporaryPool(t, { sizeBytes: 2 ** 40 })
-    await pool.writeFile('/one', 'x')
-    const { page } = await opened(t, browser, await inspected(t, pool, built))
-    const words = page.locator('#map-words')
-    const canvas = page.getByRole('application')
-    await page.locator('#map-words', { hasText: '1 in a file' }).waitFor()
-    const ofOneBlock = page.getByText('1 (4 KiB) a cell')
-    for (let zoom = 0; zoom < 40 && !(await ofOneBlock.isVisible()); zoom++) {
-      const range = await page.locator('#map .quiet').first().textContent()
-      await canvas.dblclick({ position: { x: 7, y: 7 } })
-      await page.locator('#map .quiet', { hasNotText: range! }).first().waitFor()
-    }
-    await ofOneBlock.waitFor()
-    assert.equal(await words.textContent(), 'Block 0: in a file · /one at 0 B')
-  })
-
   test('a policy is changed in place, and what is held cannot be reclaimed, by who has the token', async (t) => {
     const pool = await heldPool(t)
-    const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
+    const { page, complaints } = await opened(t, at.browser, `${await inspected(t, pool, at.page)}#token=${TOKEN}`)
     assert.ok(!page.url().includes(TOKEN), 'the token stays in the address')
     await page.getByRole('button', { name: 'video.bin', exact: true }).click()
     await page.getByLabel('busy policy').selectOption('fail')
@@ -182,7 +102,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
       await using file = await pool.open('/a', 'r+')
       const pin = await file.pin({ offset: 0, length: 8 * BLOCK, mode: 'read' })
       await file.truncate(0)
-      const { page, complaints } = await opened(t, browser, `${await inspected(t, pool, built)}#token=${TOKEN}`)
+      const { page, complaints } = await opened(t, at.browser, `${await inspected(t, pool, at.page)}#token=${TOKEN}`)
       const button = page.getByRole('button', { name })
       await button.waitFor()
       assert.ok(await button.isDisabled())
@@ -199,7 +119,7 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     const pool = await temporaryPool(t)
     await pool.writeFile('/a b', 'content of it')
     await pool.writeFile('/.hidden', 'x')
-    const { page, complaints } = await opened(t, browser, await inspected(t, pool, built))
+    const { page, complaints } = await opened(t, at.browser, await inspected(t, pool, at.page))
     await page.getByRole('button', { name: '.hidden', exact: true }).click()
     await page.getByText('1 B in 1 extent').waitFor()
     assert.equal(await page.getByRole('link', { name: 'Open' }).count(), 0)
@@ -226,8 +146,8 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
 
   test('a server that is gone is said to be, and one that comes back is asked what may be changed', async (t) => {
     const pool = await temporaryPool(t)
-    const address = await inspected(t, pool, built)
-    const { page } = await opened(t, browser, `${address}#token=${TOKEN}`)
+    const address = await inspected(t, pool, at.page)
+    const { page } = await opened(t, at.browser, `${address}#token=${TOKEN}`)
     await page.getByText('changes allowed').waitFor()
     // The next server has another token.
     await page.route('**/api/pool', (route) => route.continue({ headers: { authorization: 'Bearer of-before' } }))
@@ -244,8 +164,8 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await pool.writeFile('/whole', Buffer.alloc(BLOCK))
     await using file = await pool.open('/many', 'w')
     for (let nth = 0; nth < 300; nth++) await file.write(Buffer.alloc(BLOCK, nth), { position: 2 * nth * BLOCK })
-    const address = await inspected(t, pool, built)
-    const { page, complaints } = await opened(t, browser, address)
+    const address = await inspected(t, pool, at.page)
+    const { page, complaints } = await opened(t, at.browser, address)
     const { atMs } = (await (await fetch(`${address}api/history`)).json()) as { atMs: number[] }
     assert.ok(atMs.length > 0)
     await page.getByRole('button', { name: 'many', exact: true }).click()
@@ -256,65 +176,4 @@ describe('the inspector', { skip, timeout: 110_000 }, () => {
     await page.getByLabel('How much of the past is shown').selectOption({ label: 'day' })
     assert.deepEqual(complaints, [])
   })
-
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`axe finds nothing that keeps anybody out, ${colorScheme}`, async (t) => {
-      const pool = await heldPool(t)
-      const address = `${await inspected(t, pool, built)}#token=${TOKEN}`
-      // The tool is put into the page from outside of it, which its policy would refuse.
-      const { page } = await opened(t, browser, address, { colorScheme, bypassCSP: true })
-      await page.getByText('As a table').click()
-      await page.getByRole('button', { name: 'video.bin', exact: true }).click()
-      await page.getByLabel('busy policy').waitFor()
-      await page.getByRole('button', { name: 'Start the race' }).click()
-      await page.locator('.verdict').waitFor({ timeout: 20_000 })
-      await page.addScriptTag({ content: axe.source })
-      const found = await page.evaluate<{ id: string; impact: string; nodes: { html: string }[] }[]>(
-        'axe.run().then(({ violations }) => violations)',
-      )
-      const grave = found.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      assert.deepEqual(
-        grave.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-        [],
-      )
-    })
-
-    test(`a race is run by keys alone, ${colorScheme}`, async (t) => {
-      const pool = await heldPool(t)
-      const address = `${await inspected(t, pool, built)}#token=${TOKEN}`
-      const { page } = await opened(t, browser, address, { colorScheme })
-      const isFocused = (text: string): Promise<boolean> =>
-        page.evaluate(`document.activeElement?.textContent === ${JSON.stringify(text)}`)
-      for (let presses = 0; !(await isFocused('Start the race')); presses++) {
-        assert.ok(presses < 60, 'the button is out of reach')
-        await page.keyboard.press('Tab')
-      }
-      await page.keyboard.press('Enter')
-      await page.locator('.verdict.right').waitFor({ timeout: 20_000 })
-    })
-  }
-
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`on a phone nothing is wider than the screen, ${colorScheme}`, async (t) => {
-      const pool = await heldPool(t)
-      const address = `${await inspected(t, pool, built)}#token=${TOKEN}`
-      const { page, complaints } = await opened(t, browser, address, {
-        viewport: { width: 360, height: 740 },
-        colorScheme,
-      })
-      await page.getByText('As a table').click()
-      await page.getByRole('button', { name: 'video.bin', exact: true }).click()
-      await page.getByLabel('busy policy').waitFor()
-      const width = await page.evaluate('document.documentElement.scrollWidth')
-      const wider = await page.evaluate(
-        '[...document.querySelectorAll(".columns .scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)',
-      )
-      assert.deepEqual(wider, [])
-      assert.ok(await page.getByRole('button', { name: /^Reclaim \d/ }).isVisible())
-      const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor')
-      assert.equal(width, 360)
-      assert.equal(ground, colorScheme === 'dark' ? 'rgb(17, 22, 27)' : 'rgb(246, 247, 248)')
-      assert.deepEqual(complaints, [])
-    })
-  }
 })

@@ -135,8 +135,8 @@ export class Pin implements Disposable {
    */
   async writeTo(target: WriteTarget, options: IoOptions = {}): Promise<number> {
     this.retain()
-    for (const view of this.#pinned.views ?? []) this.#owner.prefetch(view)
     try {
+      for (const view of this.#pinned.views ?? []) this.#owner.prefetch(view)
       return await writeFromPin(this.buffers, target, options)
     } finally {
       this.release()

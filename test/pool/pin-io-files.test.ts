@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
 import { makeFifo } from '../../src/platform/fifo.ts'
 import { MIB, nothingPinned, pinnedContent, sameBytes, someTurns, stateOf } from '../support/pinned-content.ts'
-import { BLOCK, temporaryDirectory, noDisk } from '../support/temporary-pool.ts'
+import { BLOCK, temporaryDirectory, noDisk, temporaryPool } from '../support/temporary-pool.ts'
 
 const { O_CREAT, O_DIRECT, O_RDWR } = constants
 type Place = 'tmpfs' | 'disk'
@@ -240,4 +240,17 @@ describe('pins and FileHandles', { concurrency: 1 }, () => {
     await closing
     sameBytes(await (await openPlain(t, path, 'r')).readFile(), content)
   })
+})
+
+test('promise 8: a writeTo that cannot even begin leaves no reference on the pin', async (t) => {
+  const pool = await temporaryPool(t)
+  await pool.writeFile('/file', 'abc')
+  await using file = await pool.open('/file', 'r')
+  const pin = await file.pin({ offset: 0, length: 3, mode: 'read' })
+  t.mock.method(pool.fileSystem.device, 'prefetch', () => {
+    throw new Error('EUCLEAN')
+  })
+  await assert.rejects(pin.writeTo(process.stdout), /EUCLEAN/)
+  pin.release()
+  assert.equal(pin.isHeld, false)
 })

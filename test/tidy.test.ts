@@ -27,7 +27,7 @@ const layers = [
   ['metadata', 'device'],
   ['platform'],
 ]
-const everywhere = new Set(['diagnostics.ts', 'errors.ts', 'units.ts'])
+const everywhere = new Set(['diagnostics.ts', 'errors.ts', 'few-numbers.ts', 'units.ts'])
 /** What `files` and `layout` may know of the folders below them: the contracts, not who keeps them. */
 const contracts = ['src/metadata/metadata.ts', 'src/device/device.ts']
 

@@ -41,7 +41,7 @@ export async function changeAttributes(
 ): Promise<Inode> {
   const setsTimes = attributes.atimeNs !== undefined || attributes.mtimeNs !== undefined
   const open = setsTimes ? fs.openInodes.withNewContent(ino) : undefined
-  if (open !== undefined) await storeTimes(fs, open)
+  if (open !== undefined) await storeTimes(fs, open, limits)
   const { mode } = attributes
   const set = { ...(mode === undefined ? {} : { along: settingMode(mode) }), ...attributes, nowNs: nowNs(fs) }
   const before = fs.marks.current(ino)
@@ -152,6 +152,7 @@ export async function setXattr(
   mode: XattrMode,
   path: string,
   keepsSetgid = true,
+  limits = limitsOf(fs),
 ): Promise<void> {
   checkXattrName(name, inode, 'setxattr', path)
   if (typeof value !== 'string' && !ArrayBuffer.isView(value))
@@ -161,21 +162,27 @@ export async function setXattr(
     typeof value === 'string' ? Buffer.from(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   if (isAcl(name)) {
     const along = name === ACCESS_ACL ? settingAccess(bytes, keepsSetgid) : settingDefault(bytes)
-    await changeAttributes(fs, { ino: inode.ino, path }, 'setxattr', { along })
+    await changeAttributes(fs, { ino: inode.ino, path }, 'setxattr', { along }, limits)
     return
   }
-  const patience = patienceOf(fs.table, limitsOf(fs))
+  const patience = patienceOf(fs.table, limits)
   await named('setxattr', path, () =>
     fs.metadata.setXattr(inode.ino, name, bytes, { mode, nowNs: nowNs(fs) }, patience),
   )
 }
 
-export async function removeXattr(fs: FileSystem, inode: Inode, name: string, path: string): Promise<void> {
+export async function removeXattr(
+  fs: FileSystem,
+  inode: Inode,
+  name: string,
+  path: string,
+  limits = limitsOf(fs),
+): Promise<void> {
   checkXattrName(name, inode, 'removexattr', path)
   if (isAcl(name)) {
-    await changeAttributes(fs, { ino: inode.ino, path }, 'removexattr', { along: removing(name) })
+    await changeAttributes(fs, { ino: inode.ino, path }, 'removexattr', { along: removing(name) }, limits)
     return
   }
-  const patience = patienceOf(fs.table, limitsOf(fs))
+  const patience = patienceOf(fs.table, limits)
   await named('removexattr', path, () => fs.metadata.removeXattr(inode.ino, name, nowNs(fs), patience))
 }

@@ -1,11 +1,12 @@
 /** Durability: blocks first, then what the metadata says of them, so that it is never newer than they are. */
+import type { Limits } from '../layout/waiting.ts'
 import type { FileSystem } from './file-system.ts'
 import { storeTimes } from './growth.ts'
 import type { OpenInode } from './open-inode.ts'
 
 /** Makes everything written to the file so far durable. EIO; after that the pool has to be opened afresh. */
-export async function syncFile(fs: FileSystem, open: OpenInode): Promise<void> {
-  await storeTimes(fs, open)
+export async function syncFile(fs: FileSystem, open: OpenInode, limits?: Limits): Promise<void> {
+  await storeTimes(fs, open, limits)
   await syncDevice(fs)
 }
 

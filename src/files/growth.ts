@@ -273,22 +273,23 @@ const NS_PER_MS = 1_000_000n
 
 /**
  * Stores the times and the change count of writes in place. mtime is another one than before also within one millisecond of
- * the clock: by it a kernel that caches pages sees that they are old.
+ * the clock: by it a kernel that caches pages sees that they are old. When they cannot be, they still are to be, by the next stat, sync or close.
  */
-export async function storeTimes(fs: FileSystem, open: OpenInode): Promise<void> {
+export async function storeTimes(fs: FileSystem, open: OpenInode, limits?: Limits): Promise<void> {
   if (!open.hasNewContent) return
   open.hasNewContent = false
   const { mtimeNs: last } = fs.known.inode(open.ino) ?? open.inode
   const clock = nowNs(fs)
   const now = last >= clock && last < clock + NS_PER_MS ? last + 1n : clock
   const before = fs.marks.current(open.ino)
+  const patience = limits === undefined ? undefined : patienceOf(fs.table, limits)
   try {
-    open.attributesChanged(fs.marks, before, await fs.metadata.setAttributes(open.ino, { mtimeNs: now, nowNs: now }))
+    const change = { mtimeNs: now, nowNs: now }
+    open.attributesChanged(fs.marks, before, await fs.metadata.setAttributes(open.ino, change, patience))
     fs.known.xattrsStayed(open.ino, before)
   } catch (error) {
     // A file of lost+found may be reclaimed while it is open.
     if (codeOf(error) === 'ENOENT') return
-    // Not stored: it is to be, by the next stat, sync or close.
     open.hasNewContent = true
     throw error
   }

@@ -16,6 +16,8 @@ import { breakLayout } from '../layout/break-layout.ts'
 import { UNKNOWN } from '../layout/change-marks.ts'
 import { bucketOf, RecordKind } from '../layout/format.ts'
 import type { Claim } from '../layout/own-slot.ts'
+import type { Limits } from '../layout/waiting.ts'
+import { patienceOf } from '../layout/waiting.ts'
 import { codeOf } from '../errors.ts'
 import type { Inode } from '../metadata/metadata.ts'
 import type { InodeNumber, Run } from '../units.ts'
@@ -36,8 +38,11 @@ export class OpenInodes {
   /** How many have no record, so are not open. */
   #idle = 0
 
-  /** Opens one more handle; at once when what is known of the inode is so now. undefined: it lost its last name before we could claim it. */
-  open(fs: FileSystem, ino: InodeNumber): OpenInode | Promise<OpenInode | undefined> {
+  /**
+   * Opens one more handle; at once when what is known of the inode is so now. undefined: it lost its last name before we could
+   * claim it. `limits` of the look otherwise.
+   */
+  open(fs: FileSystem, ino: InodeNumber, limits?: () => Limits): OpenInode | Promise<OpenInode | undefined> {
     let open = this.#byNumber.get(ino)
     if (open === undefined) {
       open = new OpenInode(ino, fs.device, this.#changed)
@@ -49,7 +54,7 @@ export class OpenInodes {
       this.#idle--
     }
     open.handles++
-    if (!open.isCurrent(fs) || open.inode.nlink === 0) return this.#afterLook(fs, open)
+    if (!open.isCurrent(fs) || open.inode.nlink === 0) return this.#afterLook(fs, open, limits?.())
     open.isHeld = true
     return open
   }
@@ -62,9 +67,9 @@ export class OpenInodes {
     return open
   }
 
-  async #afterLook(fs: FileSystem, open: OpenInode): Promise<OpenInode | undefined> {
+  async #afterLook(fs: FileSystem, open: OpenInode, limits: Limits | undefined): Promise<OpenInode | undefined> {
     try {
-      if ((await lookAgain(fs, open)) && open.inode.nlink > 0) {
+      if ((await lookAgain(fs, open, limits)) && open.inode.nlink > 0) {
         open.isHeld = true
         return open
       }
@@ -197,7 +202,7 @@ export class OpenInodes {
 }
 
 /** The inode as it is after our "open" record was published. False: it is gone. */
-async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
+async function lookAgain(fs: FileSystem, open: OpenInode, limits: Limits | undefined): Promise<boolean> {
   if (!(await open.refresh(fs))) return false
   // Who only reads keeps no file: there is nothing that anybody would have to see.
   if (open.isCurrent(fs) || fs.isReadOnly) return true
@@ -207,8 +212,9 @@ async function lookAgain(fs: FileSystem, open: OpenInode): Promise<boolean> {
   const look = (): undefined => {
     mark = fs.marks.expected(open.ino)
   }
+  const patience = limits === undefined ? undefined : patienceOf(fs.table, limits)
   try {
-    open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), look), generation, mark)
+    open.adopt(await fs.metadata.extend(open.ino, nowNs(fs), look, patience), generation, mark)
     return true
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false

@@ -22,6 +22,7 @@
  *
  * The word wraps after 2^31 changes of one bucket; something kept would have to lie untouched for exactly that many.
  */
+import { FewNumbers } from '../few-numbers.ts'
 import type { ChangeMarks } from '../metadata/metadata.ts'
 import type { InodeNumber } from '../units.ts'
 import { Bucket, bucketOf } from './format.ts'
@@ -33,10 +34,10 @@ export const UNKNOWN = -1
 
 export class TableMarks implements ChangeMarks {
   readonly #table: Words
-  /** Of the transaction under way: words, and the odd value stored in each. Few; not a Map, as in transaction-marks.ts. */
-  readonly #words: number[] = []
+  /** Of the transaction under way. */
+  readonly #words = new FewNumbers()
+  /** The value stored in each, by its place. */
   readonly #odds: number[] = []
-  #count = 0
 
   constructor({ table }: Pick<TableMemory, 'table'>) {
     this.#table = table
@@ -44,32 +45,31 @@ export class TableMarks implements ChangeMarks {
 
   begin(ino: InodeNumber): void {
     const word = wordOf(ino)
-    if (this.#placeOf(word) >= 0) return
+    if (this.#words.placeOf(word) >= 0) return
     const value = this.#table.load(word)
     // Odd: left by somebody who died, or who is about to end. Either way a new odd value.
     const odd = (value + ((value & 1) === 0 ? 1 : 2)) | 0
     this.#table.store(word, odd)
-    this.#words[this.#count] = word
-    this.#odds[this.#count++] = odd
+    this.#odds[this.#words.add(word)] = odd
   }
 
   end(): void {
-    for (let i = 0; i < this.#count; i++) {
-      const odd = this.#odds[i]
-      this.#table.compareExchange(this.#words[i], odd, (odd + 1) | 0)
+    for (let place = 0; place < this.#words.size; place++) {
+      const odd = this.#odds[place]
+      this.#table.compareExchange(this.#words.at(place), odd, (odd + 1) | 0)
     }
-    this.#count = 0
+    this.#words.clear()
   }
 
   /** Inside a transaction that has begun to change the inode: the word under which what it commits may be kept. */
   expected(ino: InodeNumber): number {
-    const place = this.#placeOf(wordOf(ino))
+    const place = this.#words.placeOf(wordOf(ino))
     return place < 0 ? UNKNOWN : (this.#odds[place] + 1) | 0
   }
 
   /** Inside a transaction: the word under which what it commits of an inode may be kept, changed by it or not. */
   committing(ino: InodeNumber): number {
-    return this.#placeOf(wordOf(ino)) < 0 ? this.current(ino) : this.expected(ino)
+    return this.#words.placeOf(wordOf(ino)) < 0 ? this.current(ino) : this.expected(ino)
   }
 
   /** The word to keep something under that is read after this; {@link UNKNOWN} while a change is under way. */
@@ -81,12 +81,6 @@ export class TableMarks implements ChangeMarks {
   /** Whether what was kept under `mark` is so now. Price: 20 ns. */
   isCurrent(ino: InodeNumber, mark: number): boolean {
     return this.#table.load(wordOf(ino)) === mark
-  }
-
-  /** Below 0: the transaction has not begun to change it. */
-  #placeOf(word: number): number {
-    for (let i = 0; i < this.#count; i++) if (this.#words[i] === word) return i
-    return -1
   }
 }
 

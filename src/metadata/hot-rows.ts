@@ -123,7 +123,7 @@ export class HotRows {
   /** The transaction is over. */
   forget(): void {
     this.#counts = NO_COUNTS
-    // Not `clear`: see transaction-marks.ts.
+    // Not `clear`: see few-numbers.ts.
     this.#touches = new Map()
     this.#directory = undefined
   }

@@ -111,7 +111,7 @@ export class YoungFiles {
 
   /** The transaction is over. */
   forget(): void {
-    // Not `clear`: see transaction-marks.ts.
+    // Not `clear`: see few-numbers.ts.
     if (this.#byName.size > 0) this.#byName = new Map()
   }
 }

@@ -1,8 +1,13 @@
 /** The promises through the mount's operations: what a Node process has pinned, and what truncate, rm, mv, cp and fallocate do then. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
+import { systemError } from '../../src/errors.ts'
 import type { Pin, Pool } from '../../src/index.ts'
+import type { InodeNumber } from '../../src/units.ts'
 import { BLOCK, openedAgain, temporaryPool } from '../support/temporary-pool.ts'
+import type { Caller } from './requests.ts'
 import { name, pattern, Requests, struct, u32, u64, Valid } from './requests.ts'
 
 const SIZE = 2 * BLOCK
@@ -146,4 +151,46 @@ test('of more holders than an attribute has room for the first are shown, and ho
   assert.ok(holders.length > 100 && holders.every(({ pid }) => pid === process.pid))
   assert.equal(holders.length + (last.more ?? 0), pins.length)
   for (const pin of pins) pin.release()
+})
+
+describe('while the metadata are locked by somebody who does not go on', () => {
+  const O_RDWR = 2
+  /** Each with a write in place before it, whose times are to be stored. */
+  const WAITING: Readonly<
+    Record<string, (requests: Requests, node: number, handle: number, by: Caller) => Promise<unknown>>
+  > = {
+    setfattr: (requests, node, _, by) => requests.ask('setxattr', node, setxattr('user.a', 'b'), by),
+    'setfattr -x': (requests, node, _, by) => requests.ask('removexattr', node, struct(name('user.there')), by),
+    stat: (requests, node, _, by) => requests.ask('getattr', node, struct(u32(0), u32(0), u64(0)), by),
+    'a walk along its path': (requests, _, __, by) => requests.ask('lookup', 1, struct(name('f')), by),
+    touch: (requests, node, _, by) => requests.setattr(node, { valid: Valid.mtime, mtime: [1, 0] }, by),
+    close: (requests, node, handle, by) => requests.ask('flush', node, struct(u64(handle), u64(0), u64(0)), by),
+    fsync: (requests, node, handle, by) => requests.ask('fsync', node, struct(u64(handle), u32(0), u32(0)), by),
+    mkdir: (requests, _, __, by) => requests.mkdir(1, 'd', 0o755, by),
+  }
+  const setxattr = (attribute: string, value: string): Buffer =>
+    struct(u32(value.length), u32(0), u32(0), u32(0), name(attribute), ['raw', Buffer.from(value)])
+
+  for (const [what, ask] of Object.entries(WAITING)) {
+    test(`${what} ends when its caller is interrupted, and is done afterwards (promise 4)`, async (t) => {
+      const pool = await temporaryPool(t)
+      await pool.writeFile('/f', 'before')
+      await pool.setXattr('/f', 'user.there', 'yes')
+      const requests = new Requests(t, pool)
+      const { nodeId } = await requests.lookup(1, 'f')
+      const handle = await requests.open(nodeId, O_RDWR)
+      await requests.write(nodeId, handle, 0, 'after ')
+      const { changeCount } = requests.mounted.fs.openInodes.get(nodeId as InodeNumber)!.inode
+      const other = new DatabaseSync(join(pool.path, 'meta.db'))
+      other.exec('BEGIN IMMEDIATE')
+      const interruption = new AbortController()
+      const asked = ask(requests, nodeId, handle, { signal: interruption.signal })
+      setTimeout(() => interruption.abort(systemError('EINTR', 'interrupted', { syscall: what })), 20)
+      await assert.rejects(asked, { code: 'EINTR' })
+      other.close()
+      await ask(requests, nodeId, handle, {})
+      await requests.release(nodeId, handle)
+      assert.ok((await pool.stat('/f')).changeCount > changeCount, 'the time of the write is not lost')
+    })
+  }
 })

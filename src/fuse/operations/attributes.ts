@@ -29,24 +29,25 @@ import {
 } from './inodes.ts'
 import { dropPrivileges, losses } from './privileges.ts'
 
-export const getattr: Operation = (mounted, { nodeId }) => {
-  const inode = inodeNow(mounted, nodeId)
+export const getattr: Operation = (mounted, request) => {
+  const inode = inodeNow(mounted, request.nodeId)
   return inode === undefined
-    ? looked(mounted, nodeId).then((found) => answerAttributes(mounted, found))
+    ? looked(mounted, request).then((found) => answerAttributes(mounted, found))
     : answerAttributes(mounted, inode)
 }
 
 /** With the birth time. */
-export const statx: Operation = (mounted, { nodeId }) => {
+export const statx: Operation = (mounted, request) => {
   const answer = (inode: Inode): Reply => reply(encodeStatx(new Stat(inode), validMsOf(mounted)))
-  const inode = inodeNow(mounted, nodeId)
-  return inode === undefined ? looked(mounted, nodeId).then(answer) : answer(inode)
+  const inode = inodeNow(mounted, request.nodeId)
+  return inode === undefined ? looked(mounted, request).then(answer) : answer(inode)
 }
 
 /** Of what was removed through this mount as it was last. ESTALE. */
-async function looked(mounted: Mounted, ino: InodeNumber): Promise<Inode> {
-  const inode = (await currentInode(mounted, ino)) ?? mounted.nodes.gone(ino)
-  if (inode === undefined) throw stale('stat', ino)
+async function looked(mounted: Mounted, request: Request): Promise<Inode> {
+  const { nodeId } = request
+  const inode = (await currentInode(mounted, request, nodeId)) ?? mounted.nodes.gone(nodeId)
+  if (inode === undefined) throw stale('stat', nodeId)
   return inode
 }
 
@@ -59,11 +60,11 @@ export const setattr: Operation = async (mounted, request) => {
   const { fs } = mounted
   const { nodeId } = request
   const set = readSetattr(request.body)
-  await storeTimesOf(fs, nodeId)
+  await storeTimesOf(mounted, request, nodeId)
   const change = changeOf(mounted, request, set)
   if (set.size !== undefined) {
     await setSize(mounted, request, set.size, set)
-    if (Object.keys(change).length === 0) return answerAttributes(mounted, await inodeOf(mounted, nodeId, 'truncate'))
+    if (Object.keys(change).length === 0) return answerAttributes(mounted, await inodeOf(mounted, request, 'truncate'))
   }
   const { limits, path } = callOf(mounted, request, 'setattr', filePathOf(mounted, nodeId))
   const inode = await changeAttributes(fs, { ino: nodeId, path }, 'setattr', change, limits).catch((error: unknown) =>
@@ -116,7 +117,7 @@ async function setSize(
     await resize(fs, open, size, await cuttingOf(fs, open, call))
   }
   if (handle !== undefined) return cut(handles.files.get(handle).open)
-  const open = await openNode(mounted, nodeId)
+  const open = await openNode(mounted, request)
   if (open === undefined) throw stale('truncate', nodeId)
   try {
     await cut(open)

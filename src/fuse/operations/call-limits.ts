@@ -19,6 +19,14 @@ export class CallLimits implements Limits {
   }
 }
 
+/** Of what is to be stored before somebody may look, or be told that it is: the usual time, and the request's signal. */
+export const lookLimits = ({ fs }: Mounted, request: Request): Limits => ({
+  deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS,
+  get signal() {
+    return request.signal
+  },
+})
+
 /** A call with the mount's policy for pinned blocks. */
 export const callOf = (mounted: Mounted, request: Request, syscall: string, path: string): BusyCall => ({
   limits: new CallLimits(mounted, request),

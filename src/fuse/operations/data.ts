@@ -56,7 +56,7 @@ async function writeSlowly(mounted: Mounted, request: Request, file: OpenedFile,
   if (!asked.isFromCache) await dropPrivileges(mounted, request, file.open, limits, !asked.killsSetIds)
   const bytesWritten = await (asked.isFromCache ? writeBack : writeOut)(mounted, file, asked, limits)
   // The kernel flushes by itself only what went through its page cache.
-  if ((asked.flags & O_DSYNC) !== 0) await syncFile(mounted.fs, file.open)
+  if ((asked.flags & O_DSYNC) !== 0) await syncFile(mounted.fs, file.open, limits)
   return reply(encodeWritten(bytesWritten))
 }
 
@@ -134,6 +134,6 @@ async function copy(
     path: from.path,
     dest: to.path,
   })
-  if (to.isSynchronous) await syncFile(fs, to.open)
+  if (to.isSynchronous) await syncFile(fs, to.open, limits)
   return bytes
 }

@@ -3,7 +3,7 @@ import type { InodeKind } from '../../metadata/metadata.ts'
 import { TYPE_BITS } from '../../pool/kinds.ts'
 import type { InodeNumber } from '../../units.ts'
 import { OpenDirectory } from '../open-directory.ts'
-import type { Mounted, Operation, Reply } from '../request.ts'
+import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY, reply } from '../request.ts'
 import { readRead } from '../wire/data.ts'
 import { DirectoryReply } from '../wire/directory-entries.ts'
@@ -18,16 +18,16 @@ export const releasedir: Operation = ({ handles }, { body }) => {
   return EMPTY
 }
 
-export const readdir: Operation = (mounted, { body }) => list(mounted, body, 'plain')
+export const readdir: Operation = (mounted, request) => list(mounted, request, 'plain')
 
 /** With attributes, each a lookup. */
-export const readdirplus: Operation = (mounted, { body }) => list(mounted, body, 'plus')
+export const readdirplus: Operation = (mounted, request) => list(mounted, request, 'plus')
 
 /** Offsets: 0 is '.', 1 is '..', and from 2 on the entries follow. */
 const DOTS = 2
 
-async function list(mounted: Mounted, body: Buffer, kind: 'plain' | 'plus'): Promise<Reply> {
-  const { handle, offset, size } = readRead(body)
+async function list(mounted: Mounted, request: Request, kind: 'plain' | 'plus'): Promise<Reply> {
+  const { handle, offset, size } = readRead(request.body)
   const directory = mounted.handles.directories.get(handle)
   const answer = new DirectoryReply(size, kind)
   if (offset === 0) directory.rewind()
@@ -37,7 +37,7 @@ async function list(mounted: Mounted, body: Buffer, kind: 'plain' | 'plus'): Pro
   if (offset <= 1) addDot(await directory.parent(), 1)
   for (let at = Math.max(offset, DOTS); ; at++) {
     const entry = directory.known(at - DOTS) ?? (await directory.at(at - DOTS))
-    if (entry === undefined || !(await addEntry(mounted, directory.ino, answer, entry, at + 1, kind))) break
+    if (entry === undefined || !(await addEntry(mounted, request, answer, entry, at + 1, kind))) break
   }
   return reply(answer.bytes)
 }
@@ -45,7 +45,7 @@ async function list(mounted: Mounted, body: Buffer, kind: 'plain' | 'plus'): Pro
 /** False: it does not fit. */
 async function addEntry(
   mounted: Mounted,
-  parent: InodeNumber,
+  request: Request,
   answer: DirectoryReply,
   { ino, name, kind: inodeKind }: { ino: InodeNumber; name: string; kind: InodeKind },
   nextOffset: number,
@@ -53,10 +53,10 @@ async function addEntry(
 ): Promise<boolean> {
   const item = { ino, nextOffset, name, mode: TYPE_BITS[inodeKind] }
   if (kind === 'plain') return answer.add(item)
-  const inode = inodeNow(mounted, ino) ?? (await currentInode(mounted, ino))
+  const inode = inodeNow(mounted, ino) ?? (await currentInode(mounted, request, ino))
   // Gone since the portion was read: then the name is not there any more, or leads elsewhere by now.
   if (inode === undefined) return true
   if (!answer.addPlus(item, entryOf(mounted, inode))) return false
-  found(mounted, { parent, name }, inode)
+  found(mounted, { parent: request.nodeId, name }, inode)
   return true
 }

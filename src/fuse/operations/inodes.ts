@@ -1,7 +1,6 @@
 /** Inodes as the operations see them: how they are now, in the words of replies. */
 import type { SystemErrorDetail } from '../../errors.ts'
 import { codeOf, systemError } from '../../errors.ts'
-import type { FileSystem } from '../../files/file-system.ts'
 import { storeTimes } from '../../files/growth.ts'
 import type { NameIn } from '../../files/making.ts'
 import type { OpenInode } from '../../files/open-inode.ts'
@@ -11,6 +10,7 @@ import { ROOT_INODE } from '../../metadata/metadata.ts'
 import { Stat } from '../../pool/stat.ts'
 import type { InodeNumber } from '../../units.ts'
 import { fileNamed, inodeNamed } from '../handles.ts'
+import { lookLimits } from './call-limits.ts'
 import type { Mounted, Reply, Request } from '../request.ts'
 import { short } from '../request.ts'
 import { writeAttributesReply } from '../wire/attributes.ts'
@@ -34,27 +34,32 @@ export function inodeNow({ fs }: Mounted, ino: InodeNumber): Inode | undefined {
 }
 
 /** The same, looked up when it is not known, times of this participant's writes stored; undefined: it is gone. */
-export async function currentInode({ fs }: Mounted, ino: InodeNumber): Promise<Inode | undefined> {
-  await storeTimesOf(fs, ino)
-  return fs.known.lookUpInode(ino)
+export async function currentInode(mounted: Mounted, request: Request, ino: InodeNumber): Promise<Inode | undefined> {
+  await storeTimesOf(mounted, request, ino)
+  return mounted.fs.known.lookUpInode(ino)
 }
 
 /** Times of writes in place, which are stored late, before somebody looks at them, or sets others. */
-export async function storeTimesOf(fs: FileSystem, ino: InodeNumber): Promise<void> {
+export async function storeTimesOf(mounted: Mounted, request: Request, ino: InodeNumber): Promise<void> {
+  const { fs } = mounted
   const open = fs.openInodes.withNewContent(ino)
-  if (open !== undefined) await storeTimes(fs, open)
+  if (open !== undefined) await storeTimes(fs, open, lookLimits(mounted, request))
 }
 
 /** The inode of a request. ESTALE when it is gone: the kernel looks at the path once more, and finds what is there now. */
-export async function inodeOf(mounted: Mounted, ino: InodeNumber, syscall: string): Promise<Inode> {
-  const inode = await currentInode(mounted, ino)
-  if (inode === undefined) throw stale(syscall, ino)
+export async function inodeOf(mounted: Mounted, request: Request, syscall: string): Promise<Inode> {
+  const { nodeId } = request
+  const inode = await currentInode(mounted, request, nodeId)
+  if (inode === undefined) throw stale(syscall, nodeId)
   return inode
 }
 
 /** Opens the inode once more; undefined: it is gone. What was removed can be opened anew for as long as it is open (/proc/self/fd). */
-export const openNode = ({ fs }: Mounted, ino: InodeNumber): OpenInode | Promise<OpenInode | undefined> =>
-  fs.openInodes.openAgain(ino) ?? fs.openInodes.open(fs, ino)
+export function openNode(mounted: Mounted, request: Request): OpenInode | Promise<OpenInode | undefined> {
+  const { openInodes } = mounted.fs
+  const { nodeId } = request
+  return openInodes.openAgain(nodeId) ?? openInodes.open(mounted.fs, nodeId, () => lookLimits(mounted, request))
+}
 
 export const stale = (syscall: string, ino: InodeNumber): Error =>
   systemError('ESTALE', 'the inode is gone', { syscall, path: inodeNamed(ino) })
@@ -69,7 +74,7 @@ export async function staleWhenGone(
   syscall: string,
   error: unknown,
 ): Promise<never> {
-  if (codeOf(error) === 'ENOENT' && (await currentInode(mounted, ino)) === undefined) throw stale(syscall, ino)
+  if (codeOf(error) === 'ENOENT' && (await mounted.fs.known.lookUpInode(ino)) === undefined) throw stale(syscall, ino)
   throw error
 }
 

@@ -4,7 +4,7 @@ import { systemError } from '../../errors.ts'
 import { checkName, directoryOf } from '../../files/paths.ts'
 import { LOST_AND_FOUND_INODE } from '../../metadata/metadata.ts'
 import type { InodeNumber } from '../../units.ts'
-import type { Mounted, Operation, Reply } from '../request.ts'
+import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { reply, short } from '../request.ts'
 import { writeNoEntry } from '../wire/entry.ts'
 import { readBatchForget, readForget } from '../wire/forget.ts'
@@ -12,24 +12,26 @@ import { readName } from '../wire/names.ts'
 import { answerEntry, currentInode, found, inodeNow, inodeOf, validMsOf } from './inodes.ts'
 
 /** Every name of a path that is walked: at once when it is known. ENOENT, ENAMETOOLONG, EILSEQ. */
-export const lookup: Operation = (mounted, { nodeId: parent, body }) => {
-  const name = readName(body)
-  if (name === '.' || name === '..') return lookUpNode(mounted, parent, name)
+export const lookup: Operation = (mounted, request) => {
+  const parent = request.nodeId
+  const name = readName(request.body)
+  if (name === '.' || name === '..') return lookUpNode(mounted, request, name)
   checkName(name, 'lookup', name)
   const { known } = mounted.fs
   const dentry = known.dentry(parent, name)
   if (dentry === null) return answerNothing(mounted)
   const inode = dentry === undefined ? undefined : inodeNow(mounted, dentry.ino)
   return inode === undefined
-    ? lookUp(mounted, parent, name)
+    ? lookUp(mounted, request, name)
     : answerEntry(mounted, found(mounted, { parent, name }, inode))
 }
 
-async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Promise<Reply> {
+async function lookUp(mounted: Mounted, request: Request, name: string): Promise<Reply> {
+  const parent = request.nodeId
   for (;;) {
     const dentry = await mounted.fs.known.lookUp(parent, name)
     if (dentry === null) return answerNothing(mounted)
-    const inode = await currentInode(mounted, dentry.ino)
+    const inode = await currentInode(mounted, request, dentry.ino)
     // Else it has gone since, perhaps by a rename that put another in its place: look again.
     if (inode !== undefined) return answerEntry(mounted, found(mounted, { parent, name }, inode))
   }
@@ -39,9 +41,10 @@ async function lookUp(mounted: Mounted, parent: InodeNumber, name: string): Prom
  * A node that the kernel has forgotten, of which somebody has a file handle (name_to_handle_at(2)): itself, or the directory
  * that it is in. ENOENT, which the caller sees as ESTALE: it is gone, or has no name any more.
  */
-async function lookUpNode(mounted: Mounted, nodeId: InodeNumber, name: '.' | '..'): Promise<Reply> {
+async function lookUpNode(mounted: Mounted, request: Request, name: '.' | '..'): Promise<Reply> {
+  const { nodeId } = request
   const directory = await directoryOf(mounted.fs, nodeId)
-  const inode = name === '..' ? directory : await currentInode(mounted, nodeId)
+  const inode = name === '..' ? directory : await currentInode(mounted, request, nodeId)
   if (directory === undefined || inode === undefined) return NOTHING
   const at =
     name === '.' && directory.ino === LOST_AND_FOUND_INODE ? await mounted.fs.metadata.nameOf(nodeId) : undefined
@@ -68,10 +71,11 @@ export const batchForget: Operation = ({ nodes }, { body }) => {
 }
 
 /** EINVAL: it is no symlink. */
-export const readlink: Operation = (mounted, { nodeId }) => {
+export const readlink: Operation = (mounted, request) => {
+  const { nodeId } = request
   const inode = inodeNow(mounted, nodeId)
   return inode === undefined
-    ? inodeOf(mounted, nodeId, 'readlink').then(({ target }) => answerTarget(target, nodeId))
+    ? inodeOf(mounted, request, 'readlink').then(({ target }) => answerTarget(target, nodeId))
     : answerTarget(inode.target, nodeId)
 }
 

@@ -13,7 +13,7 @@ import { EMPTY, short } from '../request.ts'
 import type { CreateRequest, Opened, OpenRequest } from '../wire/open.ts'
 import { readCreate, readFsync, readHandle, readOpen, readRelease, writeCreated } from '../wire/open.ts'
 import { openFlagsOf, openFlagsOfNew } from './caching.ts'
-import { callOf } from './call-limits.ts'
+import { callOf, lookLimits } from './call-limits.ts'
 import { answerOpened, entryOf, filePathOf, mustNotBeLost, openNode, ownerOf, stale } from './inodes.ts'
 import { dropPrivileges } from './privileges.ts'
 
@@ -26,7 +26,7 @@ export const open: Operation = (mounted, request) => {
   const asked = readOpen(request.body)
   const isTruncating = (asked.flags & O_TRUNC) !== 0
   if (isTruncating || (asked.flags & O_ACCMODE) !== O_RDONLY) mustNotBeLost(mounted, nodeId, 'open')
-  const opened = openNode(mounted, nodeId)
+  const opened = openNode(mounted, request)
   if (opened instanceof OpenInode && !isTruncating) return answerOpened(handleOf(mounted, opened, asked))
   return openSlowly(mounted, request, asked, opened)
 }
@@ -118,9 +118,10 @@ function answerCreated(mounted: Mounted, made: OpenInode, asked: CreateRequest):
 }
 
 /** Each close(2) of a descriptor: who looks at the file afterwards sees the times of what was written. */
-export const flush: Operation = ({ fs, handles }, { body }) => {
-  const { open: opened } = handles.files.get(readHandle(body))
-  return opened.hasNewContent ? storeTimes(fs, opened).then(() => EMPTY) : EMPTY
+export const flush: Operation = (mounted, request) => {
+  const { open: opened } = mounted.handles.files.get(readHandle(request.body))
+  if (!opened.hasNewContent) return EMPTY
+  return storeTimes(mounted.fs, opened, lookLimits(mounted, request)).then(() => EMPTY)
 }
 
 /** The last close, of which nobody waits for the end. */
@@ -130,8 +131,10 @@ export const release: Operation = ({ fs, handles }, { body }) => {
 }
 
 /** Whether only the content is asked for makes no difference: the metadata has to be there to find it. */
-export const fsync: Operation = ({ fs, handles }, { body }) =>
-  syncFile(fs, handles.files.get(readFsync(body).handle).open).then(() => EMPTY)
+export const fsync: Operation = (mounted, request) => {
+  const { open: opened } = mounted.handles.files.get(readFsync(request.body).handle)
+  return syncFile(mounted.fs, opened, lookLimits(mounted, request)).then(() => EMPTY)
+}
 
 /** Names are all in the metadata. */
 export const fsyncdir: Operation = ({ fs }) => fs.metadata.sync().then(() => EMPTY)

@@ -37,7 +37,7 @@ export const fallocate: Operation = async (mounted, request) => {
     const can = 'a mounted pool can allocate, punch and zero ranges; open the pool with the library for the others'
     throw systemError('EOPNOTSUPP', can, call)
   }
-  if (isSynchronous) await syncFile(fs, open)
+  if (isSynchronous) await syncFile(fs, open, call.limits)
   return EMPTY
 }
 

@@ -4,7 +4,7 @@ import { isAcl } from '../../files/acl.ts'
 import { removeXattr, setXattr, xattrOf } from '../../files/attributes.ts'
 import type { XattrMode } from '../../metadata/metadata.ts'
 import type { InodeNumber } from '../../units.ts'
-import type { Mounted, Operation, Reply } from '../request.ts'
+import type { Mounted, Operation, Reply, Request } from '../request.ts'
 import { EMPTY, reply } from '../request.ts'
 import { InitFlag } from '../wire/init.ts'
 import { readName } from '../wire/names.ts'
@@ -16,6 +16,7 @@ import {
   readSetxattr,
   XattrFlag,
 } from '../wire/xattr.ts'
+import { CallLimits } from './call-limits.ts'
 import { filePathOf, inodeNow, inodeOf, staleWhenGone } from './inodes.ts'
 import { isVirtual, virtualNames, virtualXattr } from './lost-file-xattrs.ts'
 
@@ -23,23 +24,26 @@ import { isVirtual, virtualNames, virtualXattr } from './lost-file-xattrs.ts'
 const NO_ATTRIBUTE = systemError('ENODATA', 'there is no such attribute', { syscall: 'getxattr' })
 
 /** ENODATA: there is none. ERANGE: it is larger than asked for. */
-export const getxattr: Operation = (mounted, { nodeId, body }) => {
+export const getxattr: Operation = (mounted, request) => {
+  const { nodeId, body } = request
   const { name, size } = readGetxattr(body)
   mustBeServed(mounted, name, 'getxattr', nodeId)
   if (mounted.fs.known.isBare(nodeId) && !isVirtual(mounted, nodeId, name)) throw NO_ATTRIBUTE
-  return lookUpXattr(mounted, nodeId, name, size)
+  return lookUpXattr(mounted, request, name, size)
 }
 
-async function lookUpXattr(mounted: Mounted, nodeId: InodeNumber, name: string, size: number): Promise<Reply> {
+async function lookUpXattr(mounted: Mounted, request: Request, name: string, size: number): Promise<Reply> {
+  const { nodeId } = request
   if (isVirtual(mounted, nodeId, name)) return answerSized(await virtualXattr(mounted, nodeId, name), size, nodeId)
-  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'getxattr'))
+  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, request, 'getxattr'))
   return answerSized(await xattrOf(mounted.fs, inode, name, filePathOf(mounted, nodeId)), size, nodeId)
 }
 
 /** Names of 'trusted.' are shown to root only. */
-export const listxattr: Operation = async (mounted, { nodeId, uid, body }) => {
+export const listxattr: Operation = async (mounted, request) => {
+  const { nodeId, uid, body } = request
   const { size } = readListxattr(body)
-  const { ino } = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'listxattr'))
+  const { ino } = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, request, 'listxattr'))
   const names = await mounted.fs.metadata.xattrs(ino)
   const shown = uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'))
   return answerSized(encodeXattrNames([...shown, ...virtualNames(mounted, nodeId)]), size, nodeId)
@@ -59,7 +63,8 @@ const MODES = new Map<number, XattrMode>([
 ])
 
 /** EEXIST, ENODATA, E2BIG, ENOSPC, EPERM (what is shown of files of lost+found). */
-export const setxattr: Operation = async (mounted, { nodeId, body }) => {
+export const setxattr: Operation = async (mounted, request) => {
+  const { nodeId, body } = request
   const { name, value, flags, killsSetgid } = readSetxattr(
     body,
     (mounted.negotiated & InitFlag.setxattrExtended) !== 0n,
@@ -70,19 +75,22 @@ export const setxattr: Operation = async (mounted, { nodeId, body }) => {
   const mode = MODES.get(flags)
   if (mode === undefined)
     throw systemError('EINVAL', 'XATTR_CREATE and XATTR_REPLACE exclude each other', { syscall: 'setxattr', path })
-  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'setxattr'))
-  await setXattr(mounted.fs, inode, name, value, mode, path, !killsSetgid).catch((error: unknown) =>
+  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, request, 'setxattr'))
+  const limits = new CallLimits(mounted, request)
+  await setXattr(mounted.fs, inode, name, value, mode, path, !killsSetgid, limits).catch((error: unknown) =>
     staleWhenGone(mounted, nodeId, 'setxattr', error),
   )
   return EMPTY
 }
 
-export const removexattr: Operation = async (mounted, { nodeId, body }) => {
+export const removexattr: Operation = async (mounted, request) => {
+  const { nodeId, body } = request
   const name = readName(body)
   mustBeServed(mounted, name, 'removexattr', nodeId)
   mustNotBeVirtual(mounted, nodeId, name, 'removexattr')
-  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, nodeId, 'removexattr'))
-  await removeXattr(mounted.fs, inode, name, filePathOf(mounted, nodeId)).catch((error: unknown) =>
+  const inode = inodeNow(mounted, nodeId) ?? (await inodeOf(mounted, request, 'removexattr'))
+  const limits = new CallLimits(mounted, request)
+  await removeXattr(mounted.fs, inode, name, filePathOf(mounted, nodeId), limits).catch((error: unknown) =>
     staleWhenGone(mounted, nodeId, 'removexattr', error),
   )
   return EMPTY

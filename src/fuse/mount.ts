@@ -15,7 +15,7 @@ import { acknowledge, untilReady } from './control.ts'
 import { FILE_SYSTEM_TYPE, mountedAt, requireMountPoint } from './mount-point.ts'
 import type { MountOptions } from './options.ts'
 import { checkMountOptions } from './options.ts'
-import type { ServerArguments } from './server-main.ts'
+import type { ServerArguments } from './server-arguments.ts'
 import type { UnmountOptions } from './unmount.ts'
 import { unmountOrSayWho } from './unmount.ts'
 

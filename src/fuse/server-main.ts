@@ -11,18 +11,12 @@
 import { Socket } from 'node:net'
 import { detach } from './attach.ts'
 import { CONTROL_FD, plainError, tell } from './control.ts'
-import type { MountOptions } from './options.ts'
+import { readArguments } from './server-arguments.ts'
 import { serveMount } from './server.ts'
 import { unmountOrSayWho } from './unmount.ts'
 
-export interface ServerArguments {
-  readonly options: MountOptions
-  /** The mount stays when whoever started it ends, once it has said so (control.ts). */
-  readonly outlivesStarter: boolean
-}
-
 const [, , pool, dir, json] = process.argv
-const { options, outlivesStarter } = JSON.parse(json) as ServerArguments
+const { options, outlivesStarter } = readArguments(json)
 
 // Never inside of what is mounted, nor in the way of unmounting what it was started in.
 process.chdir('/')

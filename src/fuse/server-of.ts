@@ -1,7 +1,7 @@
 /** Which process serves a mount, and how it was told to: its command line says it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { MountOptions } from './options.ts'
-import type { ServerArguments } from './server-main.ts'
+import { readArguments } from './server-arguments.ts'
 
 /** Undefined: it is gone, or cannot be seen from here. `except`: a process that is about to serve one there itself. */
 export function serverOf(
@@ -13,7 +13,7 @@ export function serverOf(
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
       const at = words.findIndex((word) => /[/]fuse[/]server-main\.[jt]s$/.test(word))
       if (at === -1 || words[at + 2] !== path) continue
-      const { options } = JSON.parse(words[at + 3]) as ServerArguments
+      const { options } = readArguments(words[at + 3])
       return { pid: Number(pid), options }
     } catch {
       // gone meanwhile

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf } from '../../src/errors.ts'
 import { mount, unmount } from '../../src/fuse/index.ts'
 import { mountedAt } from '../../src/fuse/mount-point.ts'
+import { serverOf } from '../../src/fuse/server-of.ts'
 import { hasEnded } from '../../src/platform/process-identity.ts'
 import {
   inMount,
@@ -49,6 +50,11 @@ test('flags of mount(8) reach the kernel', { skip }, async (t) => {
     .split('\n')
     .find((each) => each.includes(` ${dir} `))
   assert.match(line ?? '', /\srw,noexec,noatime,.*default_permissions,allow_other/)
+})
+
+test('a timeout of Infinity reaches the server', { skip }, async (t) => {
+  const { dir } = await mountTemporarily(t, await temporaryPool(t), { timeoutMs: Infinity, busy: 'wait' })
+  assert.deepEqual(serverOf(dir)?.options, { timeoutMs: Infinity, busy: 'wait' })
 })
 
 test('a read-only mount changes nothing', { skip }, async (t) => {

@@ -90,7 +90,7 @@ async function work(here: Here): Promise<string[]> {
   })
   await step('rename', () => pool.rename('/synced', '/synced too'))
   await step('rename back', () => pool.rename('/synced too', '/synced').catch(() => undefined))
-  await old.close()
+  await step('close', () => old.close())
   await step('unlink', () => pool.unlink('/old'))
   await step('write again', () => write('/again', 0, 60_000))
   await step('sync', () => pool.sync())

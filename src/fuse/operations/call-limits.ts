@@ -21,7 +21,7 @@ export class CallLimits implements Limits {
 
 /** Of what is to be stored before somebody may look, or be told that it is: the usual time, and the request's signal. */
 export const lookLimits = ({ fs }: Mounted, request: Request): Limits => ({
-  deadlineMs: fs.table.clock.nowMs() + DEFAULT_TIMEOUT_MS,
+  deadlineMs: fs.table.clock.steadyMs() + DEFAULT_TIMEOUT_MS,
   get signal() {
     return request.signal
   },

@@ -36,7 +36,7 @@ export interface Clock {
   nowMs(): number
   /** Near to the same, and nobody sets it: what deadlines are measured by. Means nothing to another process. */
   steadyMs(): number
-  /** The same, exact to a turn of the event loop; costs next to nothing. */
+  /** `nowMs`, exact to a turn of the event loop; costs next to nothing. */
   coarseMs(): number
   /** Calls back once after some time; returns how to take it back. */
   after(delayMs: number, callback: () => void, keepsAlive: boolean): () => void

@@ -1,7 +1,7 @@
 /**
  * Bounce pins: what `pin()` gives where direct access is off (`dax: 'never'`, option 4 of the thread). The buffer is a
- * copy, page aligned as blocks are; nothing is claimed, so no layout change ever fails, waits or sequesters for it. At release the bytes of a write
- * pin go into the file, as far as the file still has them.
+ * copy, page aligned as blocks are; nothing is claimed, so no layout change ever fails, waits or sequesters for it. At
+ * release the bytes of a write pin go into the file, as far as the file still has them.
  */
 import { systemError } from '../errors.ts'
 import { mustRefresh, readInto, withCopyClaim } from '../files/data.ts'

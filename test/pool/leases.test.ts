@@ -1,6 +1,7 @@
 /** Layout leases: who is recalled, with what, how it may answer, what ends a recall, and what a lease keeps. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import type { Holder, LeaseOptions, Pool } from '../../src/index.ts'
 import { Slot } from '../../src/layout/format.ts'
 import { MAX_FILE_SIZE } from '../../src/units.ts'
@@ -192,13 +193,19 @@ describe('layout leases', async () => {
     })
   }
 
-  test('a pin for long that waits while its lease is given back is not granted', async (t) => {
+  /** A change that waits for a lease of the other process, which was told and does not answer. */
+  async function changeThatWaits(t: TestContext): Promise<{ pool: Pool; change: Promise<void> }> {
     const pool = await temporaryPool(t)
     await pool.writeFile('/file', content)
     await other.attach(pool)
     await holdLease(other, { path: '/file', answer: 'nothing' })
     const change = pool.punchHole('/file', 0, BLOCK, soon)
     await until('it is told', async () => (await recallsOf(other)).length === 1)
+    return { pool, change }
+  }
+
+  test('a pin for long that waits while its lease is given back is not granted', async (t) => {
+    const { pool, change } = await changeThatWaits(t)
     const pinned = pinForLong(other, { offset: 0, length: BLOCK })
     await until('the pin waits', () => other.run((here) => here.pool.fileSystem.table.own.words.load(5) > 0))
     await other.run((here) => (here.kept['lease'] as { lease: { release(): Promise<void> } }).lease.release())
@@ -209,12 +216,7 @@ describe('layout leases', async () => {
   })
 
   test('a lease is not revoked because the clock of the machine is set forward', async (t) => {
-    const pool = await temporaryPool(t)
-    await pool.writeFile('/file', content)
-    await other.attach(pool)
-    await holdLease(other, { path: '/file', answer: 'nothing' })
-    const change = pool.punchHole('/file', 0, BLOCK, soon)
-    await until('it is told', async () => (await recallsOf(other)).length === 1)
+    const { pool, change } = await changeThatWaits(t)
     t.mock.method(pool.fileSystem.table.clock, 'nowMs', () => Date.now() + 3_600_000)
     // The change looks every 250 ms.
     await new Promise((resolve) => setTimeout(resolve, 600))

@@ -1,6 +1,7 @@
 /** A mounted pool against a directory of the disk and passthrough_ll (see mount-sides.ts). */
 import { mountData } from './mount-data.ts'
 import { mountNames } from './mount-names.ts'
+import { mountPrograms } from './mount-programs.ts'
 import { mountSides } from './mount-sides.ts'
 import { mountTree } from './mount-tree.ts'
 import { mountWaits } from './mount-waits.ts'
@@ -13,7 +14,7 @@ export async function benchMount(): Promise<Row[]> {
     await using sides = await mountSides(cache, 1024 * MIB)
     rows.push(...(await mountNames(sides, cache)))
     if (cache === 'none') rows.push(...(await mountData(sides)), ...(await mountWaits(sides)))
-    rows.push(...mountTree(sides, cache))
+    rows.push(...mountPrograms(sides, cache), ...mountTree(sides, cache))
   }
   return rows
 }

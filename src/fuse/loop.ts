@@ -6,7 +6,8 @@
  * doorbell, a finished thread of the pool, a message of the parent, a signal. Whatever of these comes ends the wait.
  *
  * Requests that come one after the other are not waited for: while there are any, poll(2) is asked before each
- * REQUESTS_PER_LOOK only. Where the caller runs on the same CPU its next request is there before this thread goes on.
+ * REQUESTS_PER_LOOK only. Where the caller runs on the same CPU its next request is there before this thread goes on. Where
+ * it runs on another one this thread stays awake for it: poll(2) without a time, while busy-wait.ts says so.
  *
  * The event loop has a turn
  *   1. when its descriptors say that there is something for it, REQUESTS_PER_LOOK requests later at most;
@@ -23,8 +24,12 @@
  * While requests come in without a pause, the turns are still had (3), and pending ones get on: at most TURN_MS and
  * REQUESTS_PER_LOOK operations late.
  */
+import { availableParallelism } from 'node:os'
+
 import { eventLoopDescriptors, ReadablePoll } from '../platform/poll.ts'
+import { runnableThreads } from '../platform/runnable.ts'
 import type { LateCommits } from '../metadata/metadata.ts'
+import { BusyWait } from './busy-wait.ts'
 import type { Session } from './session.ts'
 
 const TURN_MS = 4
@@ -46,13 +51,15 @@ export async function serve(
   { leave, late }: { readonly leave: AbortSignal; readonly late: LateCommits | undefined },
 ): Promise<void> {
   const poll = new ReadablePoll([fd, ...eventLoopDescriptors()])
+  const busyWait = new BusyWait({ cpus: availableParallelism(), runnableThreads, nowMs: () => performance.now() })
   let turnedAt = Date.now()
   let isTurnDue = true
   let untilLook = 0
   for (;;) {
     if (untilLook === 0) {
       const longestMs = session.pendingCount > 0 ? PENDING_WAIT_MS : IDLE_WAIT_MS
-      const ready = poll.wait(isTurnDue ? 0 : late?.isOpen === true ? LATE_WAIT_MS : longestMs)
+      const isAwake = isTurnDue || busyWait.goesOn()
+      const ready = poll.wait(isAwake ? 0 : late?.isOpen === true ? LATE_WAIT_MS : longestMs)
       const isRequest = poll.isReady(0)
       // The clock may be set back.
       if (isTurnDue || ready !== Number(isRequest) || Math.abs(Date.now() - turnedAt) >= TURN_MS) {
@@ -61,10 +68,11 @@ export async function serve(
         if (leave.aborted) return
         turnedAt = Date.now()
         isTurnDue = false
-      } else if (!isRequest || late?.isDue === true) {
+      } else if ((!isRequest && !isAwake) || late?.isDue === true) {
         late?.commit()
       }
       if (!isRequest) continue
+      busyWait.end()
       untilLook = REQUESTS_PER_LOOK
     }
     const next = session.next()

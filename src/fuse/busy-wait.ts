@@ -8,10 +8,8 @@
  * It does where it pays and is nobody's loss:
  *   1. The last waits were short, as those of such callers are. A wait for which it stayed awake in vain counts as
  *      MISS_COST short ones.
- *   2. There is a CPU for it: no more threads of the machine are runnable than there are CPUs. Else the caller and others
- *      want the CPU that this would use up; looked at each LOAD_MS.
- *
- * On one CPU the caller runs as soon as the reply is written, and its next request is there at the first look.
+ *   2. There is a CPU for it: the server may use several, and no more threads of the machine are runnable than it may use.
+ *      Else the caller and others want the CPU that this would use up; looked at each LOAD_MS.
  */
 
 /** The wake-up of a caller, and what it does between two calls. */
@@ -65,8 +63,9 @@ export class BusyWait {
   }
 
   #hasSpareCpu(now: number): boolean {
+    const { cpus, runnableThreads } = this.#machine
+    if (cpus === 1) return false
     if (now - this.#loadedAtMs >= LOAD_MS) {
-      const { cpus, runnableThreads } = this.#machine
       this.#loadedAtMs = now
       this.#isLoaded = (runnableThreads() ?? Infinity) > cpus
     }

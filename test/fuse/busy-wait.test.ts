@@ -5,7 +5,7 @@ import { BusyWait } from '../../src/fuse/busy-wait.ts'
 
 /** A machine of two CPUs whose clock goes by `pass`. */
 class Machine {
-  readonly cpus = 2
+  cpus = 2
   ms = 1000
   runnable: number | undefined = 1
   readonly nowMs = (): number => this.ms
@@ -66,4 +66,10 @@ test('where more threads want to run than there are CPUs, or that is not known, 
   assert.equal(awakeOf(3), 0)
   assert.equal(awakeOf(1), 200)
   assert.equal(awakeOf(undefined), 0)
+})
+
+test('with one CPU, which the caller needs, it sleeps', () => {
+  const machine = new Machine()
+  machine.cpus = 1
+  for (let i = 0; i < 20; i++) assert.equal(machine.wait(20), 0)
 })

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 
 import { codeOf } from '../errors.ts'
+import { readProc } from './proc.ts'
 
 const COMMAND_LINE_CHARACTERS = 200
 
@@ -17,27 +18,17 @@ export function bootId(): string {
   return (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())
 }
 
-function readOf(process: number | 'self', file: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${process}/${file}`, 'utf8')
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
-    throw error
-  }
-}
-
 /**
  * When a process was started, in clock ticks (1/100 s) since boot; `undefined` when there is none with this pid, or /proc
  * hides it (hidepid). A process that is dead but not waited for still has one. 10 µs.
  */
-export const processStartTime = (pid: number): number | undefined => startTimeIn(readOf(pid, 'stat'))
+export const processStartTime = (pid: number): number | undefined => startTimeIn(readProc(`${pid}/stat`))
 
 /**
  * The same of this process; 0 when /proc does not tell. Not by its pid: in a pid namespace whose /proc is that of another one
  * the number would be somebody else's there.
  */
-export const ownStartTime = (): number => startTimeIn(readOf('self', 'stat')) ?? 0
+export const ownStartTime = (): number => startTimeIn(readProc('self/stat')) ?? 0
 
 function startTimeIn(stat: string | undefined): number | undefined {
   if (stat === undefined) return undefined
@@ -58,13 +49,13 @@ export function hasEnded(pid: number): boolean {
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return true
   }
-  const stat = readOf(pid, 'stat')
+  const stat = readProc(`${pid}/stat`)
   return stat !== undefined && ['Z', 'X'].includes(fieldsFromThird(stat)[0])
 }
 
 /** The command line of a process as one printable line, at most 200 characters; '' when it cannot be read. */
 export function commandLine(pid: number): string {
-  const words = readOf(pid, 'cmdline') ?? ''
+  const words = readProc(`${pid}/cmdline`) ?? ''
   // a process chooses these bytes itself: nothing of it may move a terminal's cursor
   const line = words.replace(/\p{Cc}+/gu, ' ').trim()
   return line.length <= COMMAND_LINE_CHARACTERS ? line : `${line.slice(0, COMMAND_LINE_CHARACTERS - 1)}…`

@@ -3,19 +3,11 @@
  *
  * Callers: the loop of a mount, which spins only where nobody else would have the CPU.
  */
-import { readFileSync } from 'node:fs'
-
-import { codeOf } from '../errors.ts'
+import { readProc } from './proc.ts'
 
 /** This one included, so 1 at least; `undefined` where /proc does not tell. Of the whole machine. 6 µs. */
 export function runnableThreads(): number | undefined {
-  try {
-    // "1.44 1.84 1.44 1/91 13976": three averages, runnable/all, the last pid
-    const count = Number.parseInt(readFileSync('/proc/loadavg', 'latin1').split(' ')[3], 10)
-    return Number.isNaN(count) ? undefined : count
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === 'ENOENT' || code === 'EACCES' || code === 'EPERM') return undefined
-    throw error
-  }
+  // "1.44 1.84 1.44 1/91 13976": three averages, runnable/all, the last pid
+  const count = Number.parseInt(readProc('loadavg')?.split(' ')[3] ?? '', 10)
+  return Number.isNaN(count) ? undefined : count
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { BusyWait } from '../../src/fuse/busy-wait.ts'
 
-/** A machine of two CPUs whose clock goes by `pass`. */
+/** A machine of two CPUs whose clock goes by `wait`. */
 class Machine {
   cpus = 2
   ms = 1000
@@ -44,7 +44,7 @@ test('it stays awake for 50 µs, and where that was in vain again and again hard
   assert(inVain > 0 && inVain <= 250, `${inVain} of 1000`)
 })
 
-test('a caller that went away costs one such wait, and a few when it had been quick', () => {
+test('a caller that was quick and goes away costs two such waits', () => {
   const machine = new Machine()
   for (let i = 0; i < 100; i++) machine.wait(20)
   const awake = Array.from({ length: 20 }, () => machine.wait(5000))
